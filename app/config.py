@@ -1,0 +1,168 @@
+"""One frozen ``Settings``, read once from the environment; ``.env.example`` documents every key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from app.exceptions import ConfigurationError
+
+TRUE = frozenset({"1", "true", "yes", "on"})
+FALSE = frozenset({"0", "false", "no", "off"})
+MASK = "********"
+
+
+def _boolean(value: str) -> bool:
+    if value.lower() in TRUE | FALSE:
+        return value.lower() in TRUE
+    raise ValueError("must be true or false")
+
+
+def _natural(value: str) -> int:
+    number = int(value)
+    if number < 0:
+        raise ValueError("must not be negative")
+    return number
+
+
+def _port(value: str) -> int:
+    number = int(value)
+    if not 0 <= number <= 65_535:
+        raise ValueError("must be a port between 0 and 65535")
+    return number
+
+
+def _seconds(value: str) -> float:
+    number = float(value)
+    if not 0 < number < 86_400:
+        raise ValueError("must be a positive number of seconds")
+    return number
+
+
+def _words(value: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def convert(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return value
+
+    return convert
+
+
+def _log_level(value: str) -> str:
+    return _one_of("DEBUG", "INFO", "WARNING", "ERROR")(value.upper())
+
+
+def _database_url(value: str) -> str:
+    """Any libpq-style URL; the driver part is ours to choose."""
+    scheme, separator, rest = value.partition("://")
+    if not separator or scheme.partition("+")[0] not in {"postgres", "postgresql"}:
+        raise ValueError("must start with postgresql://")
+    return f"postgresql://{rest}"
+
+
+def _http_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://")
+    return value.rstrip("/")
+
+
+def _setting(
+    default: Any, convert: Callable[[str], Any] = str, *, secret: bool = False, help: str = ""  # noqa: A002 - the field's common name
+) -> Any:
+    return field(default=default, metadata={"convert": convert, "secret": secret, "help": help})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every setting, by the name of its environment variable in lower case.
+
+    An empty variable counts as unset. A malformed one raises ``ConfigurationError`` that names it.
+    """
+
+    host: str = _setting("127.0.0.1", help="Address to listen on.")
+    port: int = _setting(8000, _port, help="Port to listen on; 0 takes a free one.")
+    data_dir: Path = _setting(Path("data"), Path, help="Folder of the embedded Postgres and the caches.")
+    database_url: str | None = _setting(
+        None, _database_url, secret=True, help="Your own Postgres >= 16 with pgvector >= 0.8.4; unset: embedded."
+    )
+    migration_database_url: str | None = _setting(
+        None, _database_url, secret=True, help="The owner's URL, used by migrations; unset: DATABASE_URL."
+    )
+    listen_database_url: str | None = _setting(
+        None, _database_url, secret=True, help="A direct URL for LISTEN when DATABASE_URL is a pooler's."
+    )
+    database_pool_size: int = _setting(10, _natural, help="Connections a process keeps for requests.")
+    worker_in_server: bool = _setting(True, _boolean, help="Whether the server also runs jobs.")
+    worker_concurrency: int = _setting(4, _natural, help="Jobs a worker runs at once.")
+    sample_company: bool | None = _setting(
+        None, _boolean, help="Load the sample company at `tridesk up`; unset: only with the embedded Postgres."
+    )
+
+    log_level: str = _setting("INFO", _log_level, help="DEBUG, INFO, WARNING or ERROR.")
+    log_format: str = _setting(
+        "auto", _one_of("auto", "json", "text"), help="json lines, text, or auto: text on a terminal."
+    )
+
+    jwt_secret: str | None = _setting(None, secret=True, help="HS256 secret of the host app's tokens, >= 32 bytes.")
+    jwt_jwks_url: str | None = _setting(None, _http_url, help="JWKS of the host app's identity provider.")
+    jwt_issuer: str | None = _setting(None, help="Required `iss` of the tokens.")
+    jwt_audience: str | None = _setting(None, help="Required `aud` of the tokens.")
+    jwt_roles: tuple[str, ...] = _setting(
+        ("customer",), _words, help="Roles that a token may claim, besides customer: agent, lead, admin."
+    )
+
+    openai_base_url: str | None = _setting(None, _http_url, help="Any OpenAI-compatible endpoint.")
+    openai_api_key: str | None = _setting(None, secret=True, help="Its key.")
+    openai_timeout: float = _setting(60.0, _seconds, help="Seconds for one call to the endpoint.")
+    chat_model: str | None = _setting(None, help="Model that writes answers; unset: extractive answers.")
+    chat_context_tokens: int = _setting(8192, _natural, help="Window of the chat model in tokens.")
+    embedding_model: str | None = _setting(None, help="Model of the endpoint that embeds; unset: the local one.")
+    embedding_dimensions: int | None = _setting(None, _natural, help="Dimensions to ask of the embedding model.")
+    embedding_window: int = _setting(8191, _natural, help="Longest text the endpoint's embedding model takes, tokens.")
+    embedding_concurrency: int = _setting(4, _natural, help="Embedding calls under way at once.")
+
+    upload_max_bytes: int = _setting(50 * 2**20, _natural, help="Largest uploaded document.")
+    body_max_bytes: int = _setting(2**20, _natural, help="Largest JSON body of the other routes.")
+    parse_timeout: float = _setting(120.0, _seconds, help="Seconds one file may take to parse.")
+
+    def __post_init__(self) -> None:
+        if self.chat_model and not (self.openai_base_url or self.openai_api_key):
+            raise ConfigurationError("CHAT_MODEL needs OPENAI_BASE_URL or OPENAI_API_KEY")
+        if self.embedding_model and not (self.openai_base_url or self.openai_api_key):
+            raise ConfigurationError("EMBEDDING_MODEL needs OPENAI_BASE_URL or OPENAI_API_KEY")
+        if self.jwt_secret and len(self.jwt_secret.encode()) < 32:
+            raise ConfigurationError("JWT_SECRET must have at least 32 bytes")
+        if unknown := set(self.jwt_roles) - {"customer", "agent", "lead", "admin"}:
+            raise ConfigurationError(f"JWT_ROLES knows customer, agent, lead and admin, not {sorted(unknown)[0]}")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+        """Read and check the environment; keyword arguments win over it."""
+        environment = os.environ if environment is None else environment
+        values: dict[str, Any] = {}
+        for each in fields(cls):
+            raw = environment.get(each.name.upper(), "")
+            if raw == "":
+                continue
+            try:
+                values[each.name] = each.metadata["convert"](raw)
+            except ValueError as error:
+                shown = MASK if each.metadata["secret"] else repr(raw)
+                raise ConfigurationError(f"{each.name.upper()}={shown}: {error}") from None
+        return cls(**values | {key: value for key, value in overrides.items() if value is not None})
+
+    def describe(self) -> dict[str, str]:
+        """Each setting as text, secrets masked; for `tridesk doctor`."""
+        return {
+            each.name.upper(): MASK
+            if each.metadata["secret"] and getattr(self, each.name)
+            else str(getattr(self, each.name) if getattr(self, each.name) is not None else "")
+            for each in fields(self)
+        }

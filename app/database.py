@@ -1,0 +1,186 @@
+"""Engine, sessions and SQL files: the one way to the database.
+
+Every request has one session and one transaction. The provider commits when the handler has returned and
+before the response leaves, so a failed COMMIT is an error to the client too, never a lost "201".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+from litestar.datastructures import State
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from app.config import Settings
+from app.embedded import EmbeddedPostgres
+from app.exceptions import ConfigurationError, DatabaseUnavailableError
+
+logger = logging.getLogger(__name__)
+
+MINIMUM_SERVER = 160_000  # server_version_num
+MINIMUM_PGVECTOR = (0, 8, 4)
+CONNECT_TIMEOUT = 5.0  # seconds
+COMMAND_TIMEOUT = 300.0  # seconds; a stuck connection must not hold a worker for ever
+
+AWAY_SQLSTATES = ("08", "57P", "53300")
+AWAY_ERRNOS = {errno.ECONNREFUSED, errno.ECONNRESET, errno.ENOENT, errno.EPIPE, errno.ETIMEDOUT, errno.EHOSTUNREACH}
+
+
+class Database:
+    """The engine of one process and, without ``DATABASE_URL``, its share in the embedded Postgres."""
+
+    def __init__(
+        self, settings: Settings, *, embedded: EmbeddedPostgres | None = None, schema: str | None = None
+    ) -> None:
+        self.settings = settings
+        self.schema = schema  # a schema of its own, as evaluation uses; None: public
+        self._embedded = embedded
+        if settings.database_url is None and embedded is None:
+            self._embedded = EmbeddedPostgres(settings.data_dir)
+        self._engine: AsyncEngine | None = None
+        self._sessions: async_sessionmaker[AsyncSession] | None = None
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether Tridesk runs the server itself."""
+        return self._embedded is not None
+
+    def dsn(self, purpose: str = "app") -> str:
+        """libpq URL for ``app``, ``owner`` (migrations) or ``listen`` (LISTEN needs a direct connection)."""
+        if self._embedded is not None:
+            return self._embedded.dsn("owner" if purpose == "owner" else "app")
+        url = self.settings.database_url
+        if purpose == "owner":
+            url = self.settings.migration_database_url or url
+        if purpose == "listen":
+            url = self.settings.listen_database_url or url
+        if url is None:
+            raise ConfigurationError("DATABASE_URL is not set")
+        return url
+
+    def start_server(self) -> None:
+        """Start (or join) the embedded server; nothing to do with a server of your own. Blocks."""
+        if self._embedded is not None:
+            self._embedded.start()
+
+    def open(self) -> None:
+        """Make the engine; connections are opened when first used."""
+        self._engine = create_engine(self.dsn(), pool_size=self.settings.database_pool_size, schema=self.schema)
+        self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
+
+    async def start(self) -> None:
+        """Embedded server up, engine open."""
+        await asyncio.to_thread(self.start_server)
+        self.open()
+
+    async def stop(self) -> None:
+        """Close the connections, then leave the embedded server; the last one out stops it."""
+        if self._engine is not None:
+            await self._engine.dispose()
+            self._engine = self._sessions = None
+        if self._embedded is not None:
+            await asyncio.to_thread(self._embedded.release)
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine; only after ``start`` or ``open``."""
+        if self._engine is None:
+            raise DatabaseUnavailableError("The database is not open.")
+        return self._engine
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """A session in one transaction: committed at the end of the block, rolled back by an exception."""
+        if self._sessions is None:
+            raise DatabaseUnavailableError("The database is not open.")
+        async with self._sessions() as session, session.begin():
+            yield session
+
+    async def ping(self) -> None:
+        """One round trip; ``DatabaseUnavailableError`` when there is no answer in ``CONNECT_TIMEOUT``."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT), self.engine.connect() as connection:
+                await connection.execute(text("select 1"))
+        except Exception as error:
+            if self._embedded is not None:
+                await asyncio.to_thread(self._embedded.ensure)
+            raise DatabaseUnavailableError("The database does not answer.") from error
+
+    async def check_server(self) -> tuple[str, str]:
+        """(server version, pgvector version); ``ConfigurationError`` says what is too old and what to do."""
+        async with self.engine.connect() as connection:
+            number = int((await connection.execute(text("show server_version_num"))).scalar_one())
+            server = str((await connection.execute(text("show server_version"))).scalar_one())
+            pgvector = (
+                await connection.execute(text("select extversion from pg_extension where extname = 'vector'"))
+            ).scalar_one_or_none()
+        if number < MINIMUM_SERVER:
+            raise ConfigurationError(f"Postgres {server} is too old: Tridesk needs 16 or newer")
+        if pgvector is None:
+            raise ConfigurationError("pgvector is not installed in this database: run `tridesk migrate` as its owner")
+        if tuple(int(part) for part in pgvector.split(".")[:3]) < MINIMUM_PGVECTOR:
+            raise ConfigurationError(
+                f"pgvector {pgvector} is too old: install 0.8.4 or newer, then ALTER EXTENSION vector UPDATE"
+            )
+        return server, pgvector
+
+
+def create_engine(dsn: str, *, pool_size: int = 5, schema: str | None = None, **options: Any) -> AsyncEngine:
+    """An asyncpg engine. Statement names are unique so that it also works behind a transaction pooler."""
+    server_settings = {"search_path": f"{schema},public"} if schema else {}
+    return create_async_engine(
+        dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=CONNECT_TIMEOUT,
+        pool_pre_ping=True,
+        connect_args={
+            "timeout": CONNECT_TIMEOUT,
+            "command_timeout": COMMAND_TIMEOUT,
+            "server_settings": server_settings,
+            "prepared_statement_name_func": lambda: f"__tridesk_{uuid4()}__",
+        },
+        **options,
+    )
+
+
+async def provide_session(state: State) -> AsyncGenerator[AsyncSession, None]:
+    """The request's session, in one transaction. The only generator dependency of a handler."""
+    database: Database = state.database
+    async with database.session() as session:
+        yield session
+
+
+def is_database_away(error: BaseException | None) -> bool:
+    """Whether an error means that the server is gone, rather than that a statement is wrong."""
+    while error is not None:
+        if isinstance(error, DatabaseUnavailableError | PoolTimeoutError):
+            return True
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            return True
+        if isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(AWAY_SQLSTATES):
+            return True
+        if isinstance(error, OSError) and error.errno in AWAY_ERRNOS:
+            return True
+        if isinstance(error, asyncpg.InterfaceError) and "clos" in str(error):
+            return True
+        error = getattr(error, "orig", None) or error.__cause__
+    return False
+
+
+@cache
+def load_sql(path: Path) -> str:
+    """The text of a .sql file, read once."""
+    return path.read_text(encoding="utf-8")

@@ -1,0 +1,41 @@
+"""Who is calling: the one thing that every rule about access asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.identity.constants import PrincipalKind, Role
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Principal:
+    """A caller that proved itself; ``name`` is the person's, or else the key's."""
+
+    kind: PrincipalKind
+    role: Role
+    person_id: UUID | None
+    account_id: UUID | None
+    name: str
+    key_id: UUID | None = None
+
+    @property
+    def is_staff(self) -> bool:
+        """Agents and up."""
+        return self.role >= Role.agent
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """Audiences whose documents the caller may read; no account's own by being staff alone."""
+        if self.is_staff:
+            return ("public", "customers", "staff")
+        if self.account_id is None:
+            return ("public", "customers")
+        return ("public", "customers", f"account:{self.account_id}")
+
+    def at_least(self, role: Role) -> bool:
+        """Whether the caller's role is ``role`` or above it."""
+        return self.role >= role
+
+
+SYSTEM = Principal(kind=PrincipalKind.system, role=Role.admin, person_id=None, account_id=None, name="system")

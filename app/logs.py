@@ -1,0 +1,58 @@
+"""Logging: JSON lines in production, readable lines on a terminal, the request id on each; never a body."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from app.config import Settings
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+CONFIGURATION = Path(__file__).parent.parent / "logging.yaml"
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+
+
+class RequestIdFilter(logging.Filter):
+    """Puts the current request's id on every record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always true; only adds ``request_id``."""
+        record.request_id = request_id.get() or "-"
+        return True
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, request_id, ``extra`` fields, exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON; values that JSON has no form for become text."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {key: value for key, value in vars(record).items() if key not in STANDARD and value != "-"}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line, enc_hook=str).decode()
+
+
+def configure_logging(settings: Settings) -> None:
+    """Apply logging.yaml with the settings' level and format."""
+    configuration = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
+    chosen = settings.log_format
+    if chosen == "auto":
+        chosen = "text" if sys.stderr.isatty() else "json"
+    configuration["handlers"]["console"]["formatter"] = chosen
+    configuration["root"]["level"] = settings.log_level
+    logging.config.dictConfig(configuration)

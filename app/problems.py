@@ -1,0 +1,177 @@
+"""RFC 9457 problem details: every error of every path leaves as ``application/problem+json``.
+
+The stable member is ``code``; ``detail`` is for people. Nothing of the request is echoed but field names.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Any
+
+import msgspec
+from advanced_alchemy.exceptions import RepositoryError
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import ExceptionHandlersMap
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from app.database import is_database_away
+from app.exceptions import (
+    ConflictError,
+    DatabaseUnavailableError,
+    InvalidError,
+    NotAuthenticatedError,
+    TrideskError,
+    UnprocessableError,
+)
+from app.logs import request_id
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_JSON = "application/problem+json"
+AnyRequest = Request[Any, Any, Any]
+
+HTTP_CODES = {
+    400: ("bad_request", "Bad request"),
+    401: ("not_authenticated", "Not authenticated"),
+    403: ("permission_denied", "Permission denied"),
+    404: ("not_found", "Not found"),
+    405: ("method_not_allowed", "Method not allowed"),
+    406: ("not_acceptable", "Not acceptable"),
+    413: ("payload_too_large", "Payload too large"),
+    415: ("unsupported_media_type", "Unsupported media type"),
+    422: ("unprocessable", "Unprocessable"),
+    429: ("rate_limited", "Too many requests"),
+    503: ("service_unavailable", "Service unavailable"),
+}
+
+
+class FieldError(msgspec.Struct, frozen=True, kw_only=True):
+    """One field that does not fit, by its path in the body or its parameter name."""
+
+    field: Annotated[str, msgspec.Meta(examples=["title"])]
+    message: Annotated[str, msgspec.Meta(examples=["Expected `str` of length >= 1"])]
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What went wrong, as RFC 9457 problem details with a stable `code`."""
+
+    title: Annotated[str, msgspec.Meta(description="Short, the same for every problem of this code.")]
+    status: Annotated[int, msgspec.Meta(ge=400, le=599)]
+    code: Annotated[str, msgspec.Meta(description="Stable; branch on this.", examples=["not_found"])]
+    type: Annotated[str, msgspec.Meta(description="`about:blank`: `code` identifies the problem.")] = "about:blank"
+    detail: Annotated[str | None, msgspec.Meta(description="For people; may change.")] = None
+    request_id: Annotated[str | None, msgspec.Meta(description="Quote it to support; it is in the log.")] = None
+    errors: Annotated[list[FieldError] | None, msgspec.Meta(description="The fields of a validation error.")] = None
+
+
+def problem_members(error: TrideskError) -> dict[str, Any]:
+    """The members of the problem that an error of our tree becomes."""
+    members = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.status_code,
+        "code": error.code,
+        "detail": error.detail or None,
+        "request_id": request_id.get(),
+        **error.extra,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _respond(error: TrideskError, headers: dict[str, str] | None = None) -> Response[bytes]:
+    headers = dict(headers or {})
+    if isinstance(error, NotAuthenticatedError):
+        headers["WWW-Authenticate"] = "Bearer"
+    if "retry_after" in error.extra:
+        headers["Retry-After"] = str(error.extra["retry_after"])
+    body = msgspec.json.encode(problem_members(error), enc_hook=str)
+    return Response(body, status_code=error.status_code, media_type=PROBLEM_JSON, headers=headers)
+
+
+def handle_tridesk_error(request: AnyRequest, error: TrideskError) -> Response[bytes]:
+    """Our own errors carry everything; those of the server's making are logged."""
+    if error.status_code >= 500:
+        logger.error("%s: %s", error.code, error.detail, exc_info=error)
+    return _respond(error)
+
+
+def _field_errors(extra: Any) -> list[dict[str, str]]:
+    if not isinstance(extra, list):
+        return []
+    return [
+        {"field": str(each.get("key") or each.get("source") or "body"), "message": str(each.get("message", ""))}
+        for each in extra
+        if isinstance(each, dict)
+    ]
+
+
+def handle_http_exception(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    """The framework's errors in our form."""
+    if error.status_code >= 500 and is_database_away(error):
+        return handle_exception(request, error)
+    if isinstance(error, ValidationException):
+        errors = _field_errors(error.extra)
+        detail = "; ".join(f"{each['field']}: {each['message']}" for each in errors) or error.detail
+        return _respond(InvalidError(_without_query(detail), errors=errors))
+    code, title = HTTP_CODES.get(error.status_code, ("internal_error", "Internal error"))
+    shown = TrideskError(error.detail if error.status_code < 500 else "", code=code)
+    members = problem_members(shown) | {"title": title, "status": error.status_code}
+    if error.status_code >= 500:
+        logger.error("unhandled error", exc_info=error)
+    headers = dict(error.headers or {}) | ({"WWW-Authenticate": "Bearer"} if error.status_code == 401 else {})
+    return Response(
+        msgspec.json.encode(members), status_code=error.status_code, media_type=PROBLEM_JSON, headers=headers
+    )
+
+
+def _without_query(detail: str) -> str:
+    """The framework's own text names the URL with its query string; ours never echoes that."""
+    return detail.split(" for ")[0] if detail.startswith("Validation failed for") else detail
+
+
+def handle_integrity_error(request: AnyRequest, error: IntegrityError) -> Response[bytes]:
+    """A constraint caught what a rule did not: a duplicate is a conflict, anything else unprocessable."""
+    constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    if sqlstate == "23505":
+        return _respond(ConflictError("Something with the same identity exists already.", constraint=constraint))
+    return _respond(UnprocessableError("The request contradicts what is stored.", constraint=constraint))
+
+
+def handle_exception_group(request: AnyRequest, error: ExceptionGroup[Exception]) -> Response[bytes]:
+    """Task groups wrap even a single error; unwrap it, so that it is answered as itself."""
+    inner: Exception = error
+    while isinstance(inner, ExceptionGroup) and len(inner.exceptions) == 1:
+        inner = inner.exceptions[0]
+    return handle_exception(request, inner)
+
+
+def handle_exception(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Everything else: the database away is 503, the rest is ours to mend and says nothing of itself."""
+    if isinstance(error, TrideskError):
+        return handle_tridesk_error(request, error)
+    if is_database_away(error):
+        logger.warning("database away: %s", type(error).__name__)
+        return _respond(DatabaseUnavailableError("The database does not answer; try again.", retry_after=5))
+    if isinstance(error, HTTPException):
+        return handle_http_exception(request, error)
+    if isinstance(error, IntegrityError):
+        return handle_integrity_error(request, error)
+    logger.error("unhandled error", exc_info=error)
+    return _respond(TrideskError("Something went wrong on our side."))
+
+
+EXCEPTION_HANDLERS: ExceptionHandlersMap = {
+    TrideskError: handle_tridesk_error,
+    HTTPException: handle_http_exception,
+    IntegrityError: handle_integrity_error,
+    RepositoryError: handle_exception,
+    DBAPIError: handle_exception,
+    PoolTimeoutError: handle_exception,
+    ExceptionGroup: handle_exception_group,
+    Exception: handle_exception,
+}
+
+__all__ = ["EXCEPTION_HANDLERS", "PROBLEM_JSON", "Problem", "problem_members"]

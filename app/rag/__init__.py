@@ -1,0 +1,1 @@
+"""The rag room: documents in, passages found, answers with sources out."""

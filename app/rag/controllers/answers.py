@@ -1,0 +1,189 @@
+"""Answers and chats: questions in, cited sentences out, whole or as a stream."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Controller, Request, Response, get, post
+from litestar.datastructures import CacheControlHeader
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+from litestar.response import ServerSentEvent
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.database import Database
+from app.identity import Principal
+from app.pagination import Cursor, Limit, Page, Position, page
+from app.rag.models import Chat
+from app.rag.runtime import Rag
+from app.rag.schemas import (
+    AnswerRequest,
+    AnswerView,
+    ChatCreate,
+    ChatMessageCreate,
+    ChatView,
+    FeedbackCreate,
+    FeedbackView,
+)
+from app.rag.service import answers, chats
+from app.rag.streaming import Asking
+
+EVENT_STREAM = "text/event-stream"
+AnyRequest = Request[Any, Any, Any]
+
+
+def wants_stream(request: AnyRequest) -> bool:
+    """Whether the caller asked for server-sent events."""
+    return EVENT_STREAM in request.headers.get("accept", "").lower()
+
+
+async def respond(asking: Asking, request: AnyRequest) -> Response[Any]:
+    """The answer in the form that the caller asked for."""
+    if not wants_stream(request):
+        return Response(await asking.answer(), status_code=200)
+    material = await asking.retrieve()
+    headers = {"Cache-Control": CacheControlHeader(no_store=True).to_header(), "X-Accel-Buffering": "no"}
+    return ServerSentEvent(asking.events(material), headers=headers, status_code=200)
+
+
+class AnswerController(Controller):
+    """Single questions."""
+
+    path = "/answers"
+    tags = ["rag"]
+
+    @post("/", operation_id="ask", status_code=200, summary="Ask")
+    async def ask(
+        self,
+        data: JSONBody[AnswerRequest],
+        request: AnyRequest,
+        rag: NamedDependency[Rag],
+        database: NamedDependency[Database],
+        principal: NamedDependency[Principal],
+    ) -> Response[AnswerView]:
+        """Answer a question from the documents that the caller may read, each sentence with its source.
+
+        With `Accept: text/event-stream` the same comes as events: `sources`, then `citation` and `delta` for each
+        verified sentence, then `done` with the answer, or `error` with a problem.
+        """
+        return await respond(
+            Asking(
+                database=database,
+                rag=rag,
+                principal=principal,
+                question=data.question,
+                collections=tuple(data.collections) if data.collections else None,
+                as_of=data.as_of,
+            ),
+            request,
+        )
+
+    @get("/{answer_id:uuid}", operation_id="get_answer", summary="Get an answer")
+    async def get_answer(
+        self,
+        answer_id: FromPath[UUID],
+        session: NamedDependency[AsyncSession],
+        principal: NamedDependency[Principal],
+    ) -> AnswerView:
+        """An answer given before; withheld when a document it rests on is no longer the caller's to read."""
+        return await answers.get(session, answer_id, principal=principal)
+
+    @post("/{answer_id:uuid}/feedback", operation_id="rate_answer", status_code=200, summary="Rate an answer")
+    async def rate_answer(
+        self,
+        answer_id: FromPath[UUID],
+        data: JSONBody[FeedbackCreate],
+        session: NamedDependency[AsyncSession],
+        principal: NamedDependency[Principal],
+    ) -> FeedbackView:
+        """Say whether an answer helped; a second verdict replaces the first."""
+        stored = await answers.rate(
+            session, answer_id, principal=principal, rating=data.rating, comment=data.comment
+        )
+        return FeedbackView(
+            answer_id=stored.answer_id, rating=data.rating, comment=stored.comment, updated_at=stored.updated_at
+        )
+
+
+class ChatController(Controller):
+    """Questions in a row."""
+
+    path = "/chats"
+    tags = ["rag"]
+
+    @post("/", operation_id="create_chat", summary="Begin a chat")
+    async def create_chat(
+        self,
+        data: JSONBody[ChatCreate],
+        session: NamedDependency[AsyncSession],
+        principal: NamedDependency[Principal],
+    ) -> ChatView:
+        """Begin a chat, in which a question may refer to the ones before."""
+        return _chat(await chats.create(session, title=data.title, principal=principal))
+
+    @get("/", operation_id="list_chats", summary="List chats")
+    async def list_chats(
+        self,
+        session: NamedDependency[AsyncSession],
+        principal: NamedDependency[Principal],
+        cursor: Cursor = None,
+        limit: Limit = 20,
+    ) -> Page[ChatView]:
+        """The caller's own chats, newest first."""
+        rows = await chats.list_page(session, principal=principal, cursor=cursor, limit=limit)
+        return page(rows, limit=limit, show=_chat, position=lambda row: Position(row.created_at, row.id))
+
+    @get("/{chat_id:uuid}", operation_id="get_chat", summary="Get a chat")
+    async def get_chat(
+        self,
+        chat_id: FromPath[UUID],
+        session: NamedDependency[AsyncSession],
+        principal: NamedDependency[Principal],
+    ) -> ChatView:
+        """One chat; its questions and answers are its messages."""
+        return _chat(await chats.get(session, chat_id, principal=principal))
+
+    @post("/{chat_id:uuid}/messages", operation_id="ask_in_chat", status_code=200, summary="Ask in a chat")
+    async def ask_in_chat(
+        self,
+        chat_id: FromPath[UUID],
+        data: JSONBody[ChatMessageCreate],
+        request: AnyRequest,
+        rag: NamedDependency[Rag],
+        database: NamedDependency[Database],
+        principal: NamedDependency[Principal],
+    ) -> Response[AnswerView]:
+        """Ask the next question of a chat; answered as `POST /v1/rag/answers` answers, streaming included."""
+        return await respond(
+            Asking(
+                database=database,
+                rag=rag,
+                principal=principal,
+                question=data.question,
+                collections=tuple(data.collections) if data.collections else None,
+                as_of=data.as_of,
+                chat_id=chat_id,
+            ),
+            request,
+        )
+
+    @get("/{chat_id:uuid}/messages", operation_id="list_chat_messages", summary="List a chat's messages")
+    async def list_chat_messages(
+        self,
+        chat_id: FromPath[UUID],
+        session: NamedDependency[AsyncSession],
+        principal: NamedDependency[Principal],
+        cursor: Cursor = None,
+        limit: Limit = 20,
+    ) -> Page[AnswerView]:
+        """A chat's questions with their answers, newest first."""
+        rows = await chats.messages_page(session, chat_id, principal=principal, cursor=cursor, limit=limit)
+        views = {view.id: view for view in await answers.show_to(session, rows[:limit], principal=principal)}
+        return page(
+            rows, limit=limit, show=lambda row: views[row.id], position=lambda row: Position(row.created_at, row.id)
+        )
+
+
+def _chat(chat: Chat) -> ChatView:
+    return ChatView(id=chat.id, title=chat.title, created_at=chat.created_at)

@@ -1,0 +1,47 @@
+"""What can go wrong in the rag room, by stable code."""
+
+from __future__ import annotations
+
+from app.exceptions import ConflictError, NotFoundError, UnprocessableError
+
+
+class CollectionNotFoundError(NotFoundError):
+    """No such collection."""
+
+    code = "collection_not_found"
+
+
+class DocumentNotFoundError(NotFoundError):
+    """No such document, or not for this reader."""
+
+    code = "document_not_found"
+
+
+class AnswerNotFoundError(NotFoundError):
+    """No such answer, or not this reader's."""
+
+    code = "answer_not_found"
+
+
+class ChatNotFoundError(NotFoundError):
+    """No such chat, or not this reader's."""
+
+    code = "chat_not_found"
+
+
+class CollectionExistsError(ConflictError):
+    """A collection of that name exists."""
+
+    code = "collection_exists"
+
+
+class UnknownAccountError(UnprocessableError):
+    """The audience names an account that does not exist."""
+
+    code = "unknown_account"
+
+
+class InvalidValidityError(UnprocessableError):
+    """A document cannot end before it begins."""
+
+    code = "invalid_validity"

@@ -1,0 +1,190 @@
+"""Answers without a language model: the sentences of the documents that answer best, quoted as they stand.
+
+Every sentence, list item and table row of the best passages is scored by meaning (cosine with the question),
+by words (how much of the question's weight it carries, its headings counting half) and by its passage. The best
+are shown in reading order. A sentence that introduces a list brings the list along.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.rag.embeddings import Embedder, EmbeddingUnavailableError
+from app.rag.evidence import Extraction, Signals, Statement
+from app.rag.language import Unit, units, words
+from app.rag.retrieval import Hit
+
+PASSAGES = 6  # read for sentences
+SENTENCES = 32  # whose meaning is compared: bounds the work of a question
+SHOWN = 3  # sentences of an answer; a list that belongs to one is shown beside them
+LIST_ITEMS = 10
+WORD_WEIGHT = 0.6  # of words beside meaning; see `tridesk eval` for the figures
+PASSAGE_WEIGHT = 0.25
+FOLLOWING = 0.82  # part of the best score that a further sentence needs
+LONGEST_UNIT = 1_200  # characters
+BULLET = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    hit: Hit
+    place: int  # of the unit within its passage
+    unit: Unit
+    text: str
+    coverage: float
+
+
+async def extract(question: str, hits: Sequence[Hit], embedder: Embedder) -> Extraction:
+    """The best statements for ``question`` in ``hits`` (best first), with the signals for abstaining."""
+    if not hits:
+        return Extraction()
+    weights = _word_weights(question, hits)
+    passages = {hit.chunk_id: list(units(hit.text)) for hit in hits[:PASSAGES]}
+    candidates = [
+        candidate for hit in hits[:PASSAGES] for candidate in _candidates(hit, passages[hit.chunk_id], weights)
+    ]
+    candidates.sort(key=lambda each: each.coverage + PASSAGE_WEIGHT * each.hit.score, reverse=True)
+    candidates = candidates[:SENTENCES]
+    if not candidates:
+        return Extraction(signals=_signals(hits, 0.0, 0.0))
+    meanings = await _meanings(question, candidates, embedder)
+    best_score = max(hit.score for hit in hits)
+    scores = [
+        meaning + WORD_WEIGHT * each.coverage + PASSAGE_WEIGHT * each.hit.score / max(best_score, 1e-6)
+        for each, meaning in zip(candidates, meanings, strict=True)
+    ]
+    order = [int(i) for i in np.argsort(scores)[::-1]]
+    chosen = _choose(order, scores, candidates)
+    best = candidates[order[0]]
+    return Extraction(
+        statements=_statements(chosen, passages),
+        signals=_signals(hits, meanings[order[0]], best.coverage),
+    )
+
+
+async def _meanings(question: str, candidates: Sequence[_Candidate], embedder: Embedder) -> Sequence[float]:
+    """How near each candidate is to the question; by words alone while the embedding endpoint is away."""
+    try:
+        asked = await embedder.embed_query(question)
+        return [float(each) for each in await embedder.embed([_in_context(each) for each in candidates]) @ asked]
+    except EmbeddingUnavailableError:
+        return [each.coverage for each in candidates]
+
+
+def _word_weights(question: str, hits: Sequence[Hit]) -> dict[str, float]:
+    """Each word of the question by its rarity among the passages found, normalised to sum 1."""
+    asked = set(words(question))
+    texts = [set(words(f"{hit.header} {hit.text}")) for hit in hits]
+    raw = {word: math.log(1 + (len(texts) + 1) / (0.5 + sum(word in text for text in texts))) for word in asked}
+    total = sum(raw.values()) or 1.0
+    return {word: weight / total for word, weight in raw.items()}
+
+
+def _candidates(hit: Hit, pieces: list[Unit], weights: dict[str, float]) -> list[_Candidate]:
+    above = set(words(" ".join((hit.title, *hit.heading_path))))
+    found = []
+    heading: set[str] = set()
+    for place, unit in enumerate(pieces):
+        text = hit.text[unit.start : unit.end]
+        own = set(words(text))
+        if unit.kind == "heading":
+            heading = own
+            continue
+        if len(text) > LONGEST_UNIT or not own or text.endswith("?"):
+            continue
+        context = (above | heading) - own
+        coverage = sum(weights.get(word, 0.0) for word in own) + 0.5 * sum(weights.get(word, 0.0) for word in context)
+        found.append(_Candidate(hit, place, unit, text, coverage))
+    return found
+
+
+def _in_context(candidate: _Candidate) -> str:
+    """A sentence as embedded: under its nearest heading, which often holds the subject it leaves out."""
+    heading = candidate.hit.heading_path[-1] if candidate.hit.heading_path else candidate.hit.title
+    return f"{heading}: {candidate.text}"[:LONGEST_UNIT]
+
+
+def _choose(order: list[int], scores: list[float], candidates: list[_Candidate]) -> list[_Candidate]:
+    """The best sentence and those close behind it that add something, in reading order of the passages."""
+    best = order[0]
+    chosen = [candidates[best]]
+    said = set(words(candidates[best].text))
+    for i in order[1:]:
+        if len(chosen) == SHOWN or scores[i] < FOLLOWING * scores[best]:
+            break
+        new = set(words(candidates[i].text))
+        if len(new & said) <= 0.7 * len(new):
+            chosen.append(candidates[i])
+            said |= new
+    ranks = {each.hit.chunk_id: rank for rank, each in reversed(list(enumerate(chosen)))}
+    return sorted(chosen, key=lambda each: (ranks[each.hit.chunk_id], each.place))
+
+
+def _statements(chosen: list[_Candidate], passages: dict[object, list[Unit]]) -> list[Statement]:
+    """Each chosen unit once; a list and its lead-in share one span, so that they share one citation."""
+    statements: list[Statement] = []
+    taken: set[tuple[object, int]] = set()
+    for each in chosen:
+        pieces = passages[each.hit.chunk_id]
+        places = [place for place in _with_list(each, pieces) if (each.hit.chunk_id, place) not in taken]
+        taken |= {(each.hit.chunk_id, place) for place in places}
+        for place in places:
+            statements.append(
+                Statement(
+                    text=_shown(each.hit.text, pieces[place]),
+                    hit=each.hit,
+                    start=pieces[places[0]].start,
+                    end=pieces[places[-1]].end,
+                    item=len(places) > 1 and pieces[place].kind == "item",
+                )
+            )
+    return statements
+
+
+def _with_list(candidate: _Candidate, pieces: list[Unit]) -> list[int]:
+    """The places of a sentence and of the list that it introduces; of a numbered step, all its steps."""
+    place, text = candidate.place, candidate.hit.text
+    first = place
+    if _is_step(text, candidate.unit):
+        while first > 0 and _is_step(text, pieces[first - 1]):
+            first -= 1
+        if first > 0 and pieces[first - 1].kind == "sentence" and text[pieces[first - 1].end - 1] == ":":
+            first -= 1
+    elif not candidate.text.endswith(":"):
+        return [place]
+    last = first if not _is_step(text, pieces[first]) else first - 1
+    while last + 1 < len(pieces) and pieces[last + 1].kind == "item" and last - first < LIST_ITEMS:
+        last += 1
+    return list(range(first, max(last, place) + 1))
+
+
+def _is_step(text: str, unit: Unit) -> bool:
+    return unit.kind == "item" and text[unit.start : unit.end].lstrip()[:1].isdigit()
+
+
+def _shown(text: str, unit: Unit) -> str:
+    """A unit as it reads in an answer: bullets and table bars are layout, not words."""
+    shown = " ".join(text[unit.start : unit.end].split())
+    if unit.kind == "row":
+        return " · ".join(cell.strip() for cell in shown.strip("|").split("|") if cell.strip())
+    return BULLET.sub("", shown) if unit.kind == "item" else shown
+
+
+def _signals(hits: Sequence[Hit], sentence_cosine: float, sentence_coverage: float) -> Signals:
+    by_words = min((hit for hit in hits if hit.rank_bm25), key=lambda hit: hit.rank_bm25 or 0, default=None)
+    by_meaning = min((hit for hit in hits if hit.rank_dense), key=lambda hit: hit.rank_dense or 0, default=None)
+    agree = by_words is not None and by_meaning is not None and by_words.chunk_id == by_meaning.chunk_id
+    return Signals(
+        cosine=max(hit.cosine for hit in hits),
+        share=max(hit.share for hit in hits),
+        coverage=hits[0].coverage,
+        sentence_cosine=sentence_cosine,
+        sentence_coverage=sentence_coverage,
+        agreement=float(agree),
+        gap=hits[0].score - hits[min(4, len(hits) - 1)].score,
+    )

@@ -1,0 +1,79 @@
+"""What a child process does for ingestion: bytes to text, text to passages. Imports stay light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from app.exceptions import TrideskError
+from app.parsing import ParsingError, parse
+from app.rag.chunking import Chunk, Limits, chunk
+from app.rag.tokens import TiktokenTokenizer, Tokenizer, WordPieceTokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkingPlan:
+    """How to count and how long a passage may be, for one embedding model; sent to the child.
+
+    ``tokenizer_file``: a Hugging Face tokenizer.json, or None to count with tiktoken's cl100k_base.
+    """
+
+    tokenizer_file: Path | None
+    target: int
+    maximum: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A parsed and chunked file."""
+
+    title: str | None
+    text: str
+    media_type: str
+    language: str | None
+    pages: int | None
+    passages: list[Chunk]
+
+
+def prepare(
+    content: bytes,
+    filename: str | None,
+    media_type: str | None,
+    title: str | None,
+    product: str | None,
+    product_version: str | None,
+    plan: ChunkingPlan,
+) -> Prepared:
+    """Parse and chunk one file; raises ``ParsingError`` with the reason a file cannot be read."""
+    parsed = parse(content, filename=filename, media_type=media_type)
+    passages = chunk(
+        parsed,
+        title=title or parsed.title,
+        tokenizer=_tokenizer(plan.tokenizer_file),
+        limits=Limits(target=plan.target, maximum=plan.maximum),
+        product=product,
+        version=product_version,
+    )
+    if not passages:
+        raise ParsingError("The file has no text.", code="file_without_text")
+    return Prepared(
+        title=parsed.title,
+        text=parsed.text,
+        media_type=parsed.media_type,
+        language=parsed.language,
+        pages=parsed.pages,
+        passages=passages,
+    )
+
+
+@cache
+def _tokenizer(tokenizer_file: Path | None) -> Tokenizer:
+    if tokenizer_file is None:
+        return TiktokenTokenizer("cl100k_base")
+    from tokenizers import Tokenizer as HuggingFaceTokenizer  # noqa: PLC0415 - 20 MB that the other kind does not need
+
+    try:
+        return WordPieceTokenizer(HuggingFaceTokenizer.from_file(str(tokenizer_file)))
+    except Exception as error:
+        raise TrideskError(f"the tokenizer file cannot be read: {error}") from error

@@ -1,0 +1,300 @@
+"""What goes in and out of the rag routes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from app.rag.constants import DocumentStatus, Outcome, Rating
+
+AUDIENCE_PATTERN = r"^(public|customers|staff|account:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})$"
+NO_CONTROL = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$"
+
+Title = Annotated[str, Meta(min_length=1, max_length=500, pattern=NO_CONTROL, examples=["Refund policy"])]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_CONTROL, examples=["Handbook"])]
+Question = Annotated[
+    str, Meta(min_length=1, max_length=4000, pattern=NO_CONTROL, examples=["How long do I have to ask for a refund?"])
+]
+Audience = Annotated[
+    str,
+    Meta(
+        pattern=AUDIENCE_PATTERN,
+        description="Who may read it: `public`, `customers`, `staff`, or `account:<account id>`.",
+        examples=["public"],
+    ),
+]
+Collections = Annotated[list[UUID], Meta(min_length=1, max_length=50)]
+
+
+class _Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class _Shown(msgspec.Struct, frozen=True):
+    pass
+
+
+class CollectionCreate(_Request, kw_only=True):
+    """A new collection."""
+
+    name: Name
+    description: Annotated[str, Meta(max_length=2000, pattern=NO_CONTROL)] = ""
+
+
+class CollectionView(_Shown, kw_only=True):
+    """A named set of documents."""
+
+    id: UUID
+    name: str
+    description: str
+    created_at: datetime
+
+
+class DocumentCreate(_Request, kw_only=True):
+    """A document as text. The same fields, with `file` for `content`, make the multipart form."""
+
+    collection_id: UUID
+    title: Title | None = None
+    content: Annotated[str, Meta(min_length=1, description="The document's text.", examples=["# Refunds\n\nWithin 14 days."])]
+    media_type: Annotated[str, Meta(max_length=200, examples=["text/markdown"])] = "text/markdown"
+    audience: Audience = "staff"
+    source: Annotated[
+        str | None,
+        Meta(
+            max_length=1000,
+            pattern=NO_CONTROL,
+            description="Your own name for it, a path or address. The same source again is a new version.",
+            examples=["handbook/refunds.md"],
+        ),
+    ] = None
+    product: Annotated[str | None, Meta(max_length=200, pattern=NO_CONTROL)] = None
+    product_version: Annotated[str | None, Meta(max_length=200, pattern=NO_CONTROL)] = None
+    valid_from: Annotated[datetime | None, Meta(tz=True)] = None
+    valid_until: Annotated[datetime | None, Meta(tz=True)] = None
+
+
+class DocumentProblem(_Shown, kw_only=True):
+    """Why a document could not be taken in."""
+
+    code: Annotated[str, Meta(examples=["file_encrypted"])]
+    detail: str | None = None
+
+
+class DocumentView(_Shown, kw_only=True):
+    """A document and where it stands."""
+
+    id: UUID
+    collection_id: UUID
+    title: str
+    source: str | None
+    filename: str | None
+    media_type: str
+    audience: str
+    language: str | None
+    product: str | None
+    product_version: str | None
+    valid_from: datetime | None
+    valid_until: datetime | None
+    status: DocumentStatus
+    progress: Annotated[float, Meta(ge=0, le=1, description="Part of the chunks embedded.")]
+    error: DocumentProblem | None
+    version: Annotated[int, Meta(description="The newest version uploaded.")]
+    served_version: Annotated[int | None, Meta(description="The version that searches and answers use.")]
+    content_hash: Annotated[str, Meta(description="SHA-256 of the newest version's bytes.")]
+    created_at: datetime
+    updated_at: datetime
+
+
+class DocumentText(_Shown, kw_only=True):
+    """The stored text that citations point into: `quote == text[start:end]`, in code points."""
+
+    document_id: UUID
+    version: int
+    title: str
+    text: str
+
+
+class SearchFilters(_Request, kw_only=True):
+    """Narrow a search; every filter given must hold."""
+
+    as_of: Annotated[
+        datetime | None, Meta(tz=True, description="Use the documents valid then; the default is now.")
+    ] = None
+    document_ids: Annotated[list[UUID] | None, Meta(min_length=1, max_length=200)] = None
+    product: str | None = None
+    product_version: str | None = None
+    language: str | None = None
+
+
+class SearchRequest(_Request, kw_only=True):
+    """A search over chunks."""
+
+    query: Question
+    limit: Annotated[int, Meta(ge=1, le=100)] = 10
+    collections: Collections | None = None
+    filters: SearchFilters | None = None
+
+
+class Scores(_Shown, kw_only=True):
+    """Each arm's own figures. `share` is the part of the query's possible BM25 that the chunk reaches."""
+
+    fused: float
+    bm25: float
+    share: float
+    cosine: float
+    rank_bm25: int | None
+    rank_dense: int | None
+
+
+class SearchItem(_Shown, kw_only=True):
+    """A chunk that matches."""
+
+    chunk_id: UUID
+    document_id: UUID
+    version: int
+    collection_id: UUID
+    title: str
+    source: str | None
+    heading_path: list[str]
+    text: str
+    start: int
+    end: int
+    scores: Scores
+
+
+class SearchResults(_Shown, kw_only=True):
+    """Chunks, best first."""
+
+    items: list[SearchItem]
+
+
+class AnswerRequest(_Request, kw_only=True):
+    """A question to the documents."""
+
+    question: Question
+    collections: Collections | None = None
+    as_of: Annotated[datetime | None, Meta(tz=True)] = None
+
+
+class ChunkCitation(_Shown, kw_only=True, tag_field="kind", tag="chunk"):
+    """A place in a document: `quote == text[start:end]` of that document version's stored text."""
+
+    document_id: UUID
+    version: int
+    chunk_id: UUID
+    start: int
+    end: int
+    quote: str
+    title: str
+    heading_path: list[str]
+
+
+class RecordCitation(_Shown, kw_only=True, tag_field="kind", tag="record"):
+    """A stored record, such as an invoice line, with the fields that the answer uses."""
+
+    type: Annotated[str, Meta(examples=["invoice_line"])]
+    id: UUID
+    label: Annotated[str, Meta(examples=["invoice INV-12 line 2"])]
+    fields: dict[str, str]
+
+
+Citation = ChunkCitation | RecordCitation
+
+
+class AnswerSource(_Shown, kw_only=True):
+    """A passage that was offered as evidence."""
+
+    index: int
+    document_id: UUID
+    version: int
+    chunk_id: UUID
+    title: str
+    heading_path: list[str]
+    start: int
+    end: int
+    text: str
+
+
+class AnswerView(_Shown, kw_only=True):
+    """An answer; `[n]` in the text is the n-th citation."""
+
+    id: UUID
+    chat_id: UUID | None
+    question: str
+    outcome: Outcome
+    reason: Annotated[str | None, Meta(description="Why it is not simply answered.", examples=["weak_evidence"])]
+    text: str
+    citations: list[Citation]
+    confidence: Annotated[float, Meta(ge=0, le=1)]
+    model: Annotated[str, Meta(description="`extractive` when the sentences are quoted from the documents.")]
+    extractive: bool
+    created_at: datetime
+
+
+class FeedbackCreate(_Request, kw_only=True):
+    """A verdict; a second one by the same reader replaces the first."""
+
+    rating: Rating
+    comment: Annotated[str | None, Meta(max_length=4000, pattern=NO_CONTROL)] = None
+
+
+class FeedbackView(_Shown, kw_only=True):
+    """The stored verdict."""
+
+    answer_id: UUID
+    rating: Rating
+    comment: str | None
+    updated_at: datetime
+
+
+class ChatCreate(_Request, kw_only=True):
+    """A new chat."""
+
+    title: Annotated[str, Meta(max_length=200, pattern=NO_CONTROL)] | None = None
+
+
+class ChatView(_Shown, kw_only=True):
+    """A conversation with the documents."""
+
+    id: UUID
+    title: str | None
+    created_at: datetime
+
+
+class ChatMessageCreate(_Request, kw_only=True):
+    """The next question of a chat."""
+
+    question: Question
+    collections: Collections | None = None
+    as_of: Annotated[datetime | None, Meta(tz=True)] = None
+
+
+class SourcesEvent(_Shown, kw_only=True):
+    """First event of a stream: what was found."""
+
+    items: list[AnswerSource]
+
+
+class DeltaEvent(_Shown, kw_only=True):
+    """One verified sentence with its markers."""
+
+    text: str
+
+
+class CitationEvent(_Shown, kw_only=True):
+    """A marker's citation, sent before the sentence that uses it."""
+
+    index: int
+    citation: Citation
+
+
+class DoneEvent(_Shown, kw_only=True):
+    """The finished answer."""
+
+    answer: AnswerView
+
+

@@ -1,0 +1,196 @@
+"""Stored answers: what they were made of, who may read them again, and what readers think of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.identity import Principal
+from app.rag.constants import Outcome, Rating
+from app.rag.evidence import Composition, Evidence, Material, Statement
+from app.rag.exceptions import AnswerNotFoundError
+from app.rag.models import Answer, Document, Feedback
+from app.rag.schemas import AnswerSource, AnswerView, ChunkCitation, Citation
+from app.rag.visibility import answerable_to, rater_of, readable
+
+NOT_FOUND_TEXT = "The documents do not answer this question."
+CLOSEST_TEXT = "The closest passages are: {places}."
+WITHHELD_TEXT = "This answer rests on documents that are no longer available to you."
+SOURCES_GONE = "sources_unavailable"
+CLOSEST = 3
+
+
+class Numbering:
+    """Gives each distinct span the next citation number, in order of first use, and writes the answer's text."""
+
+    def __init__(self) -> None:
+        self.citations: list[ChunkCitation] = []
+        self.text = ""
+        self._numbers: dict[tuple[UUID, int, int], int] = {}
+
+    def add(self, statement: Statement) -> tuple[str, int, ChunkCitation | None]:
+        """The next piece of text, its citation's number, and the citation when it is new."""
+        key = (statement.hit.chunk_id, statement.start, statement.end)
+        fresh = key not in self._numbers
+        if fresh:
+            self.citations.append(_citation(statement))
+            self._numbers[key] = len(self.citations)
+        number = self._numbers[key]
+        lead = "\n- " if statement.item else "\n" if self.text.rpartition("\n")[2].startswith("- ") else " "
+        piece = f"{lead if self.text else lead.lstrip(' ')}{statement.text} [{number}]"
+        piece = piece.lstrip("\n") if not self.text else piece
+        self.text += piece
+        return piece, number, self.citations[-1] if fresh else None
+
+
+def abstention_text(hits: Sequence[Evidence]) -> str:
+    """What to say instead of an answer: that there is none, and what came closest."""
+    places = list(dict.fromkeys(" > ".join(p for p in (e.hit.title, *e.hit.heading_path[-1:]) if p) for e in hits))
+    if not places:
+        return NOT_FOUND_TEXT
+    return f"{NOT_FOUND_TEXT} {CLOSEST_TEXT.format(places='; '.join(places[:CLOSEST]))}"
+
+
+async def store(
+    session: AsyncSession,
+    *,
+    material: Material,
+    composition: Composition,
+    numbering: Numbering,
+    principal: Principal,
+    chat_id: UUID | None = None,
+) -> AnswerView:
+    """Keep an answer with everything it was made of."""
+    answer = Answer(
+        chat_id=chat_id,
+        person_id=principal.person_id,
+        key_id=principal.key_id,
+        question=material.question,
+        standalone_question=material.standalone,
+        outcome=composition.outcome,
+        reason=composition.reason,
+        text=numbering.text
+        if composition.outcome is not Outcome.ABSTAINED
+        else abstention_text(composition.evidence),
+        citations=msgspec.to_builtins(numbering.citations),
+        evidence=[_record(each) for each in composition.evidence],
+        confidence=round(composition.confidence, 4),
+        model=composition.model,
+        extractive=composition.extractive,
+        prompt_hash=composition.prompt_hash,
+    )
+    session.add(answer)
+    await session.flush()
+    await session.refresh(answer, ["created_at"])
+    return show(answer)
+
+
+async def get(session: AsyncSession, answer_id: UUID, *, principal: Principal) -> AnswerView:
+    """One answer of the reader's own (staff: any), withheld when its sources are no longer theirs to read."""
+    answer = await session.scalar(
+        select(Answer).where(Answer.id == answer_id, answerable_to(Answer, principal))
+    )
+    if answer is None:
+        raise AnswerNotFoundError("No such answer.")
+    (view,) = await show_to(session, [answer], principal=principal)
+    return view
+
+
+async def show_to(session: AsyncSession, answers: Iterable[Answer], *, principal: Principal) -> list[AnswerView]:
+    """Answers as this reader may see them now: a document withdrawn since takes its answers along."""
+    answers = list(answers)
+    cited = {document for answer in answers for document in _cited(answer)}
+    visible = set(
+        await session.scalars(select(Document.id).where(Document.id.in_(cited), readable(principal)))
+    )
+    return [show(answer, withheld=not _cited(answer) <= visible) for answer in answers]
+
+
+async def rate(
+    session: AsyncSession, answer_id: UUID, *, principal: Principal, rating: Rating, comment: str | None
+) -> Feedback:
+    """The reader's verdict; a second one replaces the first."""
+    await get(session, answer_id, principal=principal)
+    statement = insert(Feedback).values(
+        answer_id=answer_id, rater=rater_of(principal), rating=rating, comment=comment
+    )
+    statement = statement.on_conflict_do_update(
+        constraint="uq_feedback_answer_id_rater",
+        set_={"rating": statement.excluded.rating, "comment": statement.excluded.comment, "updated_at": func.now()},
+    )
+    return (await session.scalars(statement.returning(Feedback), execution_options={"populate_existing": True})).one()
+
+
+def show(answer: Answer, *, withheld: bool = False) -> AnswerView:
+    """An answer's row as the API shows it."""
+    return AnswerView(
+        id=answer.id,
+        chat_id=answer.chat_id,
+        question=answer.question,
+        outcome=Outcome(answer.outcome),
+        reason=SOURCES_GONE if withheld else answer.reason,
+        text=WITHHELD_TEXT if withheld else answer.text,
+        citations=[] if withheld else msgspec.convert(answer.citations, list[Citation]),
+        confidence=answer.confidence,
+        model=answer.model,
+        extractive=answer.extractive,
+        created_at=answer.created_at,
+    )
+
+
+def sources(material: Material) -> list[AnswerSource]:
+    """The passages found, as the first event of a stream shows them."""
+    return [
+        AnswerSource(
+            index=index,
+            document_id=hit.document_id,
+            version=hit.version,
+            chunk_id=hit.chunk_id,
+            title=hit.title,
+            heading_path=list(hit.heading_path),
+            start=hit.start,
+            end=hit.end,
+            text=hit.text,
+        )
+        for index, hit in enumerate(material.hits, start=1)
+    ]
+
+
+def _cited(answer: Answer) -> set[UUID]:
+    """Documents that an answer shows something of: cited ones, and those an abstention names as closest."""
+    rows: list[Any] = answer.citations if answer.outcome != Outcome.ABSTAINED else answer.evidence
+    return {UUID(row["document_id"]) for row in rows if "document_id" in row}
+
+
+def _citation(statement: Statement) -> ChunkCitation:
+    hit = statement.hit
+    return ChunkCitation(
+        document_id=hit.document_id,
+        version=hit.version,
+        chunk_id=hit.chunk_id,
+        start=hit.start + statement.start,
+        end=hit.start + statement.end,
+        quote=statement.quote,
+        title=hit.title,
+        heading_path=list(hit.heading_path),
+    )
+
+
+def _record(evidence: Evidence) -> dict[str, Any]:
+    hit = evidence.hit
+    return {
+        "index": evidence.index,
+        "document_id": str(hit.document_id),
+        "version": hit.version,
+        "chunk_id": str(hit.chunk_id),
+        "hash": hit.hash,
+        "score": round(hit.score, 4),
+        "rank_bm25": hit.rank_bm25,
+        "rank_dense": hit.rank_dense,
+    }

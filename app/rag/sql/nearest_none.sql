@@ -1,0 +1,2 @@
+-- No vector arm: the embedding endpoint did not answer, so words alone must do.
+    select CAST(null AS uuid) as id, CAST(null AS float8) as distance where CAST(:embedding AS text) is not null

@@ -1,0 +1,168 @@
+"""Answers as they happen: asking once, and the same as server-sent events.
+
+A connection of the database is held while searching and while storing, never while a model writes or a client reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import anyio
+import msgspec
+from litestar.response import ServerSentEventMessage
+
+from app.database import Database, is_database_away
+from app.exceptions import DatabaseUnavailableError, TrideskError
+from app.identity import Principal
+from app.problems import problem_members
+from app.rag.constants import Outcome
+from app.rag.evidence import Composition, Evidence, Material, Statement, Turn
+from app.rag.retrieval import Scope
+from app.rag.runtime import Rag
+from app.rag.schemas import AnswerView, CitationEvent, DeltaEvent, DoneEvent, SourcesEvent
+from app.rag.service import answers, chats
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT = 10.0  # seconds of silence after which a comment line keeps proxies from closing the stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """One question on its way: who asks, of what, in which chat."""
+
+    database: Database
+    rag: Rag
+    principal: Principal
+    question: str
+    collections: tuple[UUID, ...] | None = None
+    as_of: datetime | None = None
+    chat_id: UUID | None = None
+
+    async def retrieve(self) -> Material:
+        """Understand the question and search; the first thing, so that its errors are answered as errors."""
+        history: Sequence[Turn] = ()
+        if self.chat_id is not None:
+            async with self.database.session() as session:
+                history = await chats.history(session, self.chat_id, principal=self.principal)
+        standalone = await self.rag.answerer.understand(self.question, history)
+        embedding = await self.rag.answerer.embed(standalone)
+        scope = Scope(audiences=self.principal.audiences, collections=self.collections, as_of=self.as_of)
+        async with self.database.session() as session:
+            return await self.rag.answerer.retrieve(
+                session,
+                question=self.question,
+                standalone=standalone,
+                embedding=embedding,
+                history=history,
+                scope=scope,
+            )
+
+    async def answer(self) -> AnswerView:
+        """The whole answer, stored."""
+        material = await self.retrieve()
+        numbering = answers.Numbering()
+        async for part in self.rag.answerer.compose(material):
+            if isinstance(part, Composition):
+                return await self._store(material, part, numbering)
+            numbering.add(part)
+        raise RuntimeError("an answer ended without its composition")
+
+    async def events(self, material: Material) -> AsyncGenerator[ServerSentEventMessage, None]:
+        """The answer as events; stored even when the reader leaves in the middle."""
+        numbering = answers.Numbering()
+        shown: list[Statement] = []
+        stored = False
+        yield _event("sources", SourcesEvent(items=answers.sources(material)))
+        try:
+            async with aclosing(with_heartbeats(self.rag.answerer.compose(material))) as parts:
+                async for part in parts:
+                    if part is None:
+                        yield ServerSentEventMessage(comment="heartbeat")
+                    elif isinstance(part, Composition):
+                        stored = True
+                        view = await self._store(material, part, numbering)
+                        if part.outcome is Outcome.ABSTAINED:
+                            yield _event("delta", DeltaEvent(text=view.text))
+                        yield _event("done", DoneEvent(answer=view))
+                    else:
+                        shown.append(part)
+                        text, number, citation = numbering.add(part)
+                        if citation is not None:
+                            yield _event("citation", CitationEvent(index=number, citation=citation))
+                        yield _event("delta", DeltaEvent(text=text))
+        except Exception as error:  # noqa: BLE001 - the response has begun: the error must travel in the stream
+            stored = True
+            yield _event("error", {"problem": problem_members(_as_ours(error))})
+        finally:
+            if not stored:
+                with anyio.CancelScope(shield=True):
+                    await self._store(material, _left(material, shown), numbering)
+
+    async def _store(self, material: Material, composition: Composition, numbering: answers.Numbering) -> AnswerView:
+        async with self.database.session() as session:
+            if self.chat_id is not None:
+                await chats.name_after(session, self.chat_id, material.question)
+            return await answers.store(
+                session,
+                material=material,
+                composition=composition,
+                numbering=numbering,
+                principal=self.principal,
+                chat_id=self.chat_id,
+            )
+
+
+async def with_heartbeats(
+    parts: AsyncIterator[Statement | Composition],
+) -> AsyncGenerator[Statement | Composition | None, None]:
+    """The parts, and None for every ``HEARTBEAT`` of silence between them."""
+    pending: asyncio.Future[Statement | Composition] | None = None
+    try:
+        while True:
+            pending = pending or asyncio.ensure_future(anext(parts))
+            done, _ = await asyncio.wait({pending}, timeout=HEARTBEAT)
+            if not done:
+                yield None
+                continue
+            try:
+                part = pending.result()
+            except StopAsyncIteration:
+                return
+            pending = None
+            yield part
+    finally:
+        if pending is not None:
+            pending.cancel()
+            await asyncio.wait({pending})
+
+
+def _left(material: Material, shown: list[Statement]) -> Composition:
+    return Composition(
+        outcome=Outcome.CAVEAT if shown else Outcome.ABSTAINED,
+        reason="reader_left",
+        statements=tuple(shown),
+        confidence=0.0,
+        model="interrupted",
+        extractive=False,
+        evidence=tuple(Evidence(rank, hit) for rank, hit in enumerate(material.hits, start=1)),
+    )
+
+
+def _as_ours(error: Exception) -> TrideskError:
+    if isinstance(error, TrideskError):
+        return error
+    if is_database_away(error):
+        return DatabaseUnavailableError("The database does not answer; try again.")
+    logger.error("answer stream failed", exc_info=error)
+    return TrideskError("Something went wrong on our side.")
+
+
+def _event(name: str, data: object) -> ServerSentEventMessage:
+    return ServerSentEventMessage(event=name, data=msgspec.json.encode(data, enc_hook=str).decode())

@@ -1,0 +1,50 @@
+"""Runs migrations as the owner, one process at a time, each revision in its own transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+
+from alembic import context
+from sqlalchemy import Connection, pool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from app.migrations import MIGRATION_LOCK, MODEL_MODULES
+from app.models import Base
+
+for module in MODEL_MODULES:
+    importlib.import_module(module)
+
+
+def run(connection: Connection) -> None:
+    """Migrate on an open connection."""
+    connection.execute(text("select pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+    connection.commit()
+    try:
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            transaction_per_migration=True,
+            compare_server_default=False,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+    finally:
+        connection.rollback()
+        connection.execute(text("select pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
+        connection.commit()
+
+
+async def run_async(dsn: str, schema: str | None) -> None:
+    """Connect and migrate."""
+    engine = create_async_engine(
+        dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
+        poolclass=pool.NullPool,
+        connect_args={"server_settings": {"search_path": f"{schema},public"}} if schema else {},
+    )
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()
+
+
+asyncio.run(run_async(context.config.attributes["dsn"], context.config.attributes.get("schema")))
