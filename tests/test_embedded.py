@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.embedded import EmbeddedPostgres, launcher
@@ -50,13 +51,18 @@ print("released", flush=True)
 """
 
 
+def import_path() -> str:
+    """Where every interpreter of the same version finds our code and the binaries."""
+    return f"{ROOT}:{launcher.find_binaries().parents[2]}"
+
+
 class User:
     """Another process that uses the server until its input ends."""
 
     def __init__(
         self, data_dir: Path, *, python: str = sys.executable, script: str = USER, **options: Any
     ) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
+        environment = {**os.environ, "PYTHONPATH": import_path(), **options.pop("env", {})}
         self.process = subprocess.Popen(
             [python, "-c", script, str(data_dir)],
             stdin=subprocess.PIPE,
@@ -267,7 +273,7 @@ def test_start_and_release_may_be_repeated(data_dir: Path) -> None:
 
 def test_users_that_come_and_go_in_a_hurry_never_meet_a_half_stopped_server(data_dir: Path) -> None:
     script = USER.replace("for line in sys.stdin:", "for line in ():")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": import_path()}
     command = [sys.executable, "-c", f"{script}\npostgres.start()\npostgres.release()", str(data_dir)]
     running = [subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for _ in range(4)]
     assert [each.wait(PATIENCE) for each in running] == [0] * 4
@@ -380,7 +386,9 @@ def test_ctrl_c_reaches_neither_supervisor_nor_server(data_dir: Path, user: Call
         sessions = {os.getsid(pid) for pid in running}
         assert os.getsid(one.process.pid) not in sessions
         os.killpg(one.process.pid, signal.SIGINT)
-        os.kill(running[0], signal.SIGINT)
+        ignored = re.search(r"SigIgn:\t(\w+)", Path(f"/proc/{running[0]}/status").read_text())
+        assert ignored is not None
+        assert int(ignored[1], 16) & 1 << (signal.SIGINT - 1)
         one.process.communicate(timeout=PATIENCE)
         assert [*supervisors(data_dir), postmaster(data_dir)] == running
 
@@ -399,11 +407,15 @@ def test_the_server_inherits_no_descriptor(data_dir: Path) -> None:
 
 @pytest.fixture
 def stranger(data_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of the server's account that has nothing to do with it."""
+    """A process of the server's account that is none of ours, though our folder is among its arguments."""
     account = (data_dir / "postgres").stat().st_uid
     options: dict[str, Any] = {"user": account} if AS_ROOT else {}
     with subprocess.Popen(
-        ["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", **options
+        ["/bin/sh", "-c", "read line", "sh", "-D", str(Places.of(data_dir).link)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd="/",
+        **options,
     ) as process:
         yield process
         process.kill()
@@ -436,15 +448,17 @@ def test_a_damaged_pid_file_does_not_hinder_the_start(data_dir: Path, content: s
         assert postmaster(data_dir) > 1
 
 
-def test_only_processes_with_our_folder_or_title_are_ours(
-    data_dir: Path, stranger: subprocess.Popen[bytes]
+def test_neither_strangers_nor_the_processes_of_another_server_are_ours(
+    data_dir: Path, running: EmbeddedPostgres, stranger: subprocess.Popen[bytes]
 ) -> None:
-    account = (data_dir / "postgres").stat().st_uid
+    account = owner_of(stranger.pid)
     with EmbeddedPostgres(data_dir, durable=False):
-        ours = our_processes(Places.of(data_dir), account)
-        assert set(ours) == set(server_processes(data_dir))
-        assert stranger.pid not in ours
-        assert our_processes(Places.of(data_dir.parent / "other"), account) == []
+        ours = set(our_processes(Places.of(data_dir), account))
+        theirs = set(our_processes(running._places, account))
+        assert {postmaster(data_dir)} < ours
+        assert {postmaster(running._places.data_dir)} < theirs
+        assert ours.isdisjoint({*theirs, stranger.pid})
+        assert our_processes(Places.of(data_dir), 12345) == []
 
 
 # places
@@ -627,7 +641,7 @@ def _python_for_all() -> str:
     nobody = pwd.getpwnam("nobody")
     for python in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}", "/usr/bin/python3"):
         probe = "import sys, app.embedded.launcher as l; l.find_binaries()"
-        environment = {"PYTHONPATH": _import_path()}
+        environment = {"PYTHONPATH": import_path()}
         with contextlib.suppress(OSError):
             done = subprocess.run(
                 [python, "-c", probe],
@@ -642,10 +656,6 @@ def _python_for_all() -> str:
     pytest.skip("no interpreter and packages that an ordinary user may read")
 
 
-def _import_path() -> str:
-    return f"{ROOT}:{launcher.find_binaries().parents[2]}"
-
-
 async def test_an_ordinary_user_runs_the_server_as_itself(user: Callable[..., User]) -> None:
     if not AS_ROOT:
         pytest.skip("all the other tests do that")
@@ -655,14 +665,14 @@ async def test_an_ordinary_user_runs_the_server_as_itself(user: Callable[..., Us
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         data_dir = Path(folder) / "data"
         identity = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": [], "cwd": "/"}
-        one = user(data_dir, python=python, env={"PYTHONPATH": _import_path()}, **identity)
+        one = user(data_dir, python=python, **identity)
         dsn = one.until("ready")
         assert await fetch(dsn, "select current_user") == "tridesk_app"
         assert owner_of(postmaster(data_dir)) == nobody.pw_uid
         one.leave()
         assert server_processes(data_dir) == []
         os.chown(data_dir / "postgres", 0, 0)
-        refused = user(data_dir, python=python, env={"PYTHONPATH": _import_path()}, **identity)
+        refused = user(data_dir, python=python, **identity)
         with pytest.raises(AssertionError, match="belongs to user id 0: run as that user"):
             refused.until("ready")
         clean(data_dir)
@@ -772,6 +782,7 @@ def test_sizes_stay_within_the_machine(memory: int, processors: int) -> None:
     assert int(settings["max_parallel_maintenance_workers"]) < processors
 
 
+@example(detail="\N{FACE WITH TEARS OF JOY}" * 3000, phase=Phase.FAILED)
 @given(detail=st.text(max_size=3000), phase=st.sampled_from(Phase))
 def test_a_state_is_read_as_written_however_long(
     tmp_path_factory: pytest.TempPathFactory, detail: str, phase: Phase

@@ -1,9 +1,9 @@
 """Which processes are ours, proven, and how to end them.
 
 Process ids are reused, fast in a container, so an id read from a file proves nothing. A process is ours when
-it runs as the server's account and either was started on our data directory (its arguments name our private
-folder) or has the title that a server of our ``cluster_name`` gives its children. It is signalled through a
-pidfd that was opened before the proof, so the signal cannot reach a successor.
+it runs as the server's account and either is a postgres or initdb started on our data directory (by its
+argument ``-D``) or has the title that a server of our ``cluster_name`` gives its children. It is signalled
+through a pidfd that was opened before the proof, so the signal cannot reach a successor.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ import select
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
 from app.embedded.places import Places
+
+PROGRAMS = frozenset({b"postgres", b"initdb"})
 
 
 def _arguments(pid: int) -> list[bytes]:
@@ -28,15 +31,17 @@ def _arguments(pid: int) -> list[bytes]:
 
 def is_ours(pid: int, places: Places, uid: int) -> bool:
     """Whether the process belongs to this embedded server: the server, a child, or an initdb of it."""
-    arguments = _arguments(pid)
-    folders = {os.fsencode(places.link), os.fsencode(places.new_link)}
-    title = f"postgres: {places.name}: ".encode()
-    if not (folders.intersection(arguments) or (arguments and arguments[0].startswith(title))):
-        return False
     try:
-        return Path(f"/proc/{pid}").stat().st_uid in {uid, os.geteuid()}
+        if Path(f"/proc/{pid}").stat().st_uid != uid:
+            return False
     except OSError:
         return False
+    program, *arguments = _arguments(pid) or [b""]
+    if program.startswith(f"postgres: {places.name}: ".encode()):
+        return True
+    folders = (os.fsencode(places.link), os.fsencode(places.new_link))
+    named = any(option == b"-D" and folder in folders for option, folder in pairwise(arguments))
+    return named and program.rpartition(b"/")[2] in PROGRAMS
 
 
 def our_processes(places: Places, uid: int) -> list[int]:

@@ -27,13 +27,29 @@ WORD_WEIGHT = 0.6  # of words beside meaning; see `tridesk eval` for the figures
 PASSAGE_WEIGHT = 0.25
 FOLLOWING = 0.82  # part of the best score that a further sentence needs
 LONGEST_UNIT = 1_200  # characters
+TYPE_WEIGHT = 0.1  # of holding the kind of thing that is asked for
 BULLET = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
+
+
+# A sentence that begins like this leans on the one before, which is then quoted along.
+LEANING = re.compile(
+    r"(?:it|its|they|their|this|these|that|those|he|she|such|then|otherwise|both|there|in this case|if so|so)\b",
+    re.IGNORECASE,
+)
+# What a question asks for, and what a sentence must hold to give it.
+ASKED = (
+    (re.compile(r"\bhow (?:much|expensive)\b|\b(?:cost|price|fee|charge|pay)\b", re.IGNORECASE), re.compile(r"[$€£%]|\b[A-Z]{3} ?\d|\d ?[A-Z]{3}\b|\bfree\b|\b(?:euro|dollar|percent|cent)", re.IGNORECASE)),
+    (re.compile(r"\bwhen\b|\bhow (?:long|soon|often|quick|fast|far|late|early)|\b(?:deadline|date|year|day|hours?)\b", re.IGNORECASE), re.compile(r"\d|\b(?:day|week|month|year|hour|minute|second|daily|weekly|monthly|monday|tuesday|wednesday|thursday|friday|saturday|sunday|immediately|at once)", re.IGNORECASE)),
+    (re.compile(r"\bhow (?:many|large|big|high|small|old|close)\b|\b(?:limit|maximum|minimum|number|port|percentage)\b", re.IGNORECASE), re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|no limit|unlimited)\b", re.IGNORECASE)),
+    (re.compile(r"\bwho\b|\bwhose\b", re.IGNORECASE), re.compile(r"(?<!^)\b[A-Z][a-z]+")),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     hit: Hit
     place: int  # of the unit within its passage
+    first: int  # the same, or the place before when the unit leans on it
     unit: Unit
     text: str
     coverage: float
@@ -54,8 +70,12 @@ async def extract(question: str, hits: Sequence[Hit], embedder: Embedder) -> Ext
         return Extraction(signals=_signals(hits, 0.0, 0.0))
     meanings = await _meanings(question, candidates, embedder)
     best_score = max(hit.score for hit in hits)
+    wanted = _asked_for(question)
     scores = [
-        meaning + WORD_WEIGHT * each.coverage + PASSAGE_WEIGHT * each.hit.score / max(best_score, 1e-6)
+        meaning
+        + WORD_WEIGHT * each.coverage
+        + PASSAGE_WEIGHT * each.hit.score / max(best_score, 1e-6)
+        + TYPE_WEIGHT * (sum(bool(holds.search(each.text)) for holds in wanted) / len(wanted) if wanted else 0.0)
         for each, meaning in zip(candidates, meanings, strict=True)
     ]
     order = [int(i) for i in np.argsort(scores)[::-1]]
@@ -90,17 +110,29 @@ def _candidates(hit: Hit, pieces: list[Unit], weights: dict[str, float]) -> list
     found = []
     heading: set[str] = set()
     for place, unit in enumerate(pieces):
-        text = hit.text[unit.start : unit.end]
-        own = set(words(text))
         if unit.kind == "heading":
-            heading = own
+            heading = set(words(hit.text[unit.start : unit.end]))
             continue
+        first = place - 1 if _leans(hit.text, pieces, place) else place
+        text = hit.text[pieces[first].start : unit.end]
+        own = set(words(text))
         if len(text) > LONGEST_UNIT or not own or text.endswith("?"):
             continue
         context = (above | heading) - own
         coverage = sum(weights.get(word, 0.0) for word in own) + 0.5 * sum(weights.get(word, 0.0) for word in context)
-        found.append(_Candidate(hit, place, unit, text, coverage))
+        found.append(_Candidate(hit, place, first, unit, text, coverage))
     return found
+
+
+def _leans(text: str, pieces: list[Unit], place: int) -> bool:
+    unit, before = pieces[place], pieces[place - 1]
+    if place == 0 or unit.kind != "sentence" or before.kind != "sentence":
+        return False
+    return bool(LEANING.match(text, unit.start)) and "\n\n" not in text[before.end : unit.start]
+
+
+def _asked_for(question: str) -> list[re.Pattern[str]]:
+    return [holds for asks, holds in ASKED if asks.search(question)]
 
 
 def _in_context(candidate: _Candidate) -> str:
@@ -156,7 +188,7 @@ def _with_list(candidate: _Candidate, pieces: list[Unit]) -> list[int]:
         if first > 0 and pieces[first - 1].kind == "sentence" and text[pieces[first - 1].end - 1] == ":":
             first -= 1
     elif not candidate.text.endswith(":"):
-        return [place]
+        return list(range(candidate.first, place + 1))
     last = first if not _is_step(text, pieces[first]) else first - 1
     while last + 1 < len(pieces) and pieces[last + 1].kind == "item" and last - first < LIST_ITEMS:
         last += 1

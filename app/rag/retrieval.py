@@ -46,7 +46,8 @@ class Hit:
     """A chunk that a search found, with every raw score.
 
     ``share``: the part of the question's possible BM25 that the chunk reaches, 0 to 1. ``coverage``: the part
-    of the question's idf whose words it holds. ``cosine``: similarity, -1 to 1. ``score``: cosine + share.
+    of the question's idf whose words it holds. ``cosine``: similarity, -1 to 1. ``score``: cosine + w · share, where
+    w = 2 · (best share / best cosine of the question)².
     """
 
     chunk_id: UUID

@@ -1,8 +1,7 @@
-"""A small app of the identity room alone, on a real Postgres, and the host app that signs tokens for it."""
+"""The real app with a few routes to guard, and the host app that signs tokens for it."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -15,12 +14,10 @@ import pytest
 from litestar import Litestar, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
-from litestar.openapi import OpenAPIConfig
 from sqlalchemy import event
 
 from app.config import Settings
-from app.database import Database, provide_session
-from app.embedded import EmbeddedPostgres
+from app.database import provide_session
 from app.identity import (
     AuthenticationMiddleware,
     Principal,
@@ -31,20 +28,10 @@ from app.identity import (
     service,
 )
 from app.identity.tokens import TokenVerifier
-from app.migrations import migrate
+from app.main import create_app
 from app.problems import EXCEPTION_HANDLERS
 
 SECRET = "a secret of the host app, long enough for HS256"
-
-
-@pytest.fixture(scope="session")
-async def database(tmp_path_factory) -> AsyncIterator[Database]:
-    postgres = EmbeddedPostgres(tmp_path_factory.mktemp("identity"))
-    database = Database(Settings(), embedded=postgres)
-    await database.start()
-    await asyncio.to_thread(migrate, database, revision="0002")
-    yield database
-    await database.stop()
 
 
 @get("/open", opt={"public": True})
@@ -63,12 +50,18 @@ async def lead_route(principal: NamedDependency[Principal]) -> dict[str, str]:
 
 
 def build_app(database: Any, settings: Settings, *, tokens: TokenVerifier | None = None) -> Litestar:
+    """The real app, or with a verifier of the test's own a small one around the identity room."""
+    routes = [open_route, careless_route, lead_route]
+    if tokens is None:
+        app = create_app(settings, database=database)
+        for route in routes:
+            app.register(route)
+        return app
     return Litestar(
-        route_handlers=[router, open_route, careless_route, lead_route],
+        route_handlers=[router, *routes],
         middleware=[AuthenticationMiddleware(settings, tokens=tokens)],
         dependencies={"session": Provide(provide_session), "principal": Provide(provide_principal)},
         exception_handlers=EXCEPTION_HANDLERS,
-        openapi_config=OpenAPIConfig(title="identity", version="1", use_handler_docstrings=True),
         logging_config=None,
         state=State({"database": database}),
     )

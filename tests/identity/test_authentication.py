@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -122,15 +123,12 @@ async def test_unknown_paths_are_404_with_and_without_a_key(anonymous, admin):
 
 async def test_every_identity_route_is_closed_without_a_key(anonymous, app):
     checked = 0
-    for path, item in app.openapi_schema.to_schema()["paths"].items():
-        if not path.startswith("/v1/identity"):
+    for route in app.routes:
+        if not route.path.startswith("/v1/identity"):
             continue
-        for method in item:
-            target = path
-            for name in ("account_id", "person_id", "key_id"):
-                target = target.replace(f"{{{name}}}", str(uuid4()))
-            response = await anonymous.request(method, target)
-            assert_401(response, "not_authenticated")
+        target = re.sub(r"\{\w+:uuid\}", str(uuid4()), route.path)
+        for method in route.methods - {"OPTIONS"}:
+            assert_401(await anonymous.request(method, target), "not_authenticated")
             checked += 1
     assert checked == 12
 

@@ -88,7 +88,7 @@ def filled(value: Any, target: Customer) -> Any:
     return value
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     caller=SOMEBODY,
     target=SOMEBODY,

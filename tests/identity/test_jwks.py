@@ -49,6 +49,7 @@ class Provider:
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked = asyncio.Event()
+        self.drips = False
         self.paths: list[str] = []
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -58,8 +59,15 @@ class Provider:
         await self.gate.wait()
         body = self.body if self.body is not None else json.dumps({"keys": self.keys}).encode()
         head = f"HTTP/1.1 {self.status} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        writer.write(head.encode() + body)
+        writer.write(head.encode() if self.drips else head.encode() + body)
+        while self.drips and not writer.transport.is_closing():
+            writer.write(b" ")
+            await asyncio.sleep(0.1)  # the drip itself, not a wait for something
         writer.close()
+
+    async def was_asked(self) -> None:
+        async with asyncio.timeout(10):
+            await self.asked.wait()
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:
@@ -89,12 +97,13 @@ class World:
         return len(self.provider.paths)
 
 
-@pytest.fixture
-async def world(database) -> AsyncIterator[World]:
+@pytest.fixture(params=[10.0])
+async def world(database, request) -> AsyncIterator[World]:
+    """``request.param``: seconds that a fetch may take."""
     provider, clock = Provider(), Clock()
     async with provider.serve() as url:
         settings = Settings(jwt_jwks_url=url)
-        tokens = TokenVerifier(settings, key_set=KeySet(url, timeout=0.5, clock=clock))
+        tokens = TokenVerifier(settings, key_set=KeySet(url, timeout=request.param, clock=clock))
         async with client_of(build_app(database, settings, tokens=tokens)) as client:
             yield World(provider, clock, client, url)
 
@@ -125,7 +134,7 @@ async def test_each_allowed_algorithm_works_and_the_set_is_fetched_once(world, t
 async def test_parallel_first_requests_share_one_fetch(world, token):
     world.provider.gate.clear()
     requests = [asyncio.create_task(world.me(signed(token))) for _ in range(20)]
-    await world.provider.asked.wait()
+    await world.provider.was_asked()
     world.provider.gate.set()
     assert {response.status_code for response in await asyncio.gather(*requests)} == {200}
     assert world.fetches == 1
@@ -134,7 +143,7 @@ async def test_parallel_first_requests_share_one_fetch(world, token):
 async def test_a_caller_that_leaves_does_not_take_the_fetch_from_the_others(world, token):
     world.provider.gate.clear()
     leaves, stays = (asyncio.create_task(world.me(signed(token))) for _ in range(2))
-    await world.provider.asked.wait()
+    await world.provider.was_asked()
     leaves.cancel()
     await asyncio.wait([leaves])
     world.provider.gate.set()
@@ -164,7 +173,7 @@ async def test_an_unknown_kid_refetches_at_most_once_a_minute(world, token):
         (200, b'{"keys": []}'),
         (200, b'{"keys": 7}'),
         (200, b'{"keys": [{"kty": "RSA", "n": "AQ", "e": ""}, {"kty": "oct", "k": "c2VjcmV0"}]}'),
-        (200, b'{"keys": [' + b" " * 2**20 + b"]}"),
+        (200, json.dumps({"keys": [jwk("RS256")]}).encode() + b" " * 2**20),
     ],
 )
 async def test_a_key_set_that_cannot_be_read_is_503_until_it_can(world, token, status, body):
@@ -177,9 +186,18 @@ async def test_a_key_set_that_cannot_be_read_is_503_until_it_can(world, token, s
     assert (await world.me(signed(token))).status_code == 200
 
 
+@pytest.mark.parametrize("world", [0.3], indirect=True)
 async def test_a_provider_that_hangs_is_503_in_time(world, token):
     world.provider.gate.clear()
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(8):  # far below what the provider would take
+        assert_unavailable(await world.me(signed(token)))
+
+
+@pytest.mark.parametrize("world", [0.3], indirect=True)
+async def test_a_provider_that_drips_is_503_in_time(world, token):
+    """Each byte comes in time, the whole never would."""
+    world.provider.body, world.provider.drips = b" " * 1000, True
+    async with asyncio.timeout(8):  # far below what the provider would take
         assert_unavailable(await world.me(signed(token)))
 
 
@@ -207,7 +225,7 @@ async def test_an_old_set_is_refreshed_behind_the_request_and_withdrawn_keys_sto
     world.provider.asked.clear()
     world.provider.gate.clear()
     assert (await world.me(signed(token))).status_code == 200, "answered though the fetch hangs"
-    await world.provider.asked.wait()
+    await world.provider.was_asked()
     world.provider.gate.set()
     assert (await world.me(signed(token, "ES256", kid="unknown"))).status_code == 401  # waits for the fetch
     assert_invalid(await world.me(signed(token)), "no key")

@@ -34,7 +34,7 @@ class JudgedQuestion(msgspec.Struct, frozen=True):
 
     id: str
     question: str
-    is_impossible: bool
+    is_impossible: bool = False
     corpus_id: str | None = None
     passage_ids: list[str] | None = None
 

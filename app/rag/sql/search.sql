@@ -82,7 +82,9 @@ select c.id, c.document_id, c.version, c.collection_id, c.ordinal, c.heading_pat
     c.span_start, c.span_end, c.hash, c.tokens,
     d.title, d.updated_at, d.source, d.product, d.product_version,
     s.rank_bm25, s.rank_dense, s.bm25, s.share, s.coverage, s.cosine,
-    s.cosine + s.share as score,
+    -- Words count as much as they explain the question: their weight is how far the best word match comes towards
+    -- full marks, against how near the best vector comes. Manuals and codes lean on words, paraphrases on meaning.
+    s.cosine + 2 * power(least(max(s.share) over () / greatest(max(s.cosine) over (), 0.05), 2), 2) * s.share as score,
     (select n from corpus) as corpus_chunks
 from scored s
 join chunk c on c.id = s.id
