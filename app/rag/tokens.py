@@ -81,7 +81,7 @@ class TiktokenTokenizer:
         starts: Offsets = np.cumsum(lengths) - lengths
         if segment.isascii():
             return starts
-        # A code point starts at every byte that is not a UTF-8 continuation (0b10xxxxxx, negative down to -65).
+        # A code point starts at every byte that is not a UTF-8 continuation (10xxxxxx: -128 to -65).
         leading = np.frombuffer(segment.encode(), np.int8) > -65
         return np.cumsum(leading, dtype=np.int64)[starts] - 1
 

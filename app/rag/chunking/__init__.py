@@ -22,8 +22,8 @@ from app.rag.tokens import Tokenizer
 
 SMALLEST_MAXIMUM = 16
 # A stretch counted by itself differs from its part of the whole text at its edges: by at most 4 tokens where
-# the blank before its first word is gone (all of both vocabularies), by one at the header's line break, and by as
-# little for each part of the header.
+# the blank before its first word is gone (all of both vocabularies), by one at the line break after the
+# header, and by as little for each part of the header.
 MARGIN = 16
 LONG_WORD = 32  # code points; the margin holds for shorter first words
 
@@ -107,9 +107,10 @@ class _Chunker:
         self._tokenizer = tokenizer
         self._headers = headers
         self._limits = limits
+        self._made_sizes: dict[int, Sizes] = {}
 
     def chunks(self, blocks: Sequence[Block]) -> Iterator[Chunk]:
-        sections = Outline(self._ruler, lambda path: self._sizes(path, "").maximum).read(blocks)
+        sections = Outline(self._ruler, self._headers, lambda path: self._sizes(path).maximum).read(blocks)
         groups = Packer(self._text, sections, self._sizes).pack()
         estimates = self._ruler.tokens([group.start for group in groups], [group.end for group in groups])
         ordinal = 0
@@ -122,12 +123,14 @@ class _Chunker:
                 yield Chunk(ordinal, headings, header, start, end, text, tokens, _hash(header, text))
                 ordinal += 1
 
-    def _sizes(self, path: tuple[Heading, ...], columns: str) -> Sizes:
-        _, cost = self._headers.of(path, columns)
-        maximum = self._limits.maximum - cost
-        return Sizes(
-            target=min(max(self._limits.target - cost, self._limits.target // 4, 1), maximum), maximum=maximum
-        )
+    def _sizes(self, path: tuple[Heading, ...], columns: str = "") -> Sizes:
+        tokens = self._headers.of(path, columns)[1] if columns else self._headers.tokens(path)
+        sizes = self._made_sizes.get(tokens)
+        if sizes is None:
+            maximum, target = self._limits.maximum - tokens, self._limits.target - tokens
+            target = min(max(target, self._limits.target // 4, 1), maximum)
+            sizes = self._made_sizes[tokens] = Sizes(target=target, maximum=maximum)
+        return sizes
 
     def _fitting(self, start: int, end: int, header: str, estimate: int) -> Iterator[tuple[int, int, int]]:
         """The span without outer blank lines, with its tokens; in halves while it is too long after all."""

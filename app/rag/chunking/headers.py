@@ -15,17 +15,21 @@ SEPARATOR_TOKENS = 2  # " >" or " |", and one for what a part may count more beh
 class Heading(NamedTuple):
     """A heading on the way down to a section. ``number`` tells apart headings of the same words.
 
-    ``units``: about its tokens, as measured where it stands.
+    ``tokens``: about those of a header that ends with it.
     """
 
     number: int
     level: int
     text: str
-    units: int
+    tokens: int
 
 
 class Headers:
-    """Makes headers for one document; each is at most a quarter of ``maximum`` tokens."""
+    """Makes headers for one document; each is at most a quarter of ``maximum`` tokens.
+
+    Headings are measured where they stand in the text: counting every header again would double the work on
+    short sections.
+    """
 
     def __init__(
         self,
@@ -41,30 +45,36 @@ class Headers:
         self._title = one_line(title or "")
         self._title_key = self._title.casefold()
         self._facts = [part for part in (one_line(product or ""), one_line(version or "")) if part]
-        self._title_tokens = self._tokens(self._title)
         self._fact_tokens = sum(self._tokens(fact) for fact in self._facts)
-        self._made: dict[tuple[tuple[Heading, ...], str], tuple[str, int]] = {}
+        self._title_tokens = self._tokens(self._title)
+
+    def heading(self, number: int, level: int, text: str, units: int, above: Heading | None) -> Heading:
+        """A heading below another one; ``units`` long where it stands."""
+        text = one_line(text)
+        if above is not None:
+            before = above.tokens
+        else:
+            before = self._fact_tokens + (0 if text.casefold() == self._title_key else self._title_tokens)
+        return Heading(number, level, text, before + units + SEPARATOR_TOKENS)
+
+    def tokens(self, path: tuple[Heading, ...]) -> int:
+        """About the tokens of a header with the line break after it."""
+        return min(path[-1].tokens if path else self._fact_tokens + self._title_tokens, self._limit)
 
     def of(self, path: tuple[Heading, ...], columns: str = "") -> tuple[str, int]:
-        """The header and about its tokens with the line break after it; ``("", 0)`` when there is none.
+        """The header and about its tokens; ``("", 0)`` when there is none.
 
         ``columns``: the header row of a table that continues in this chunk; left out where it would not fit.
         """
-        key = path, columns
-        made = self._made.get(key)
-        if made is None:
-            made = self._made[key] = self._make(path, one_line(columns.strip("| \n")))
-        return made
-
-    def _make(self, path: tuple[Heading, ...], columns: str) -> tuple[str, int]:
-        # Headings were counted with the text: counting every header again would double the work on short sections.
         levels = [heading.text for heading in path if heading.text]
-        tokens = self._fact_tokens + sum(heading.units + SEPARATOR_TOKENS for heading in path)
+        tokens = path[-1].tokens if path else self._fact_tokens + self._title_tokens
         if self._title and (not levels or levels[0].casefold() != self._title_key):
             levels.insert(0, self._title)
-            tokens += self._title_tokens
-        if columns and tokens + (column_tokens := self._tokens(columns)) <= self._limit:
-            return _joined(levels, [*self._facts, columns]), tokens + column_tokens
+        if columns:
+            columns = one_line(columns.strip("| \n"))
+            column_tokens = self._tokens(columns)
+            if tokens + column_tokens <= self._limit:
+                return _joined(levels, [*self._facts, columns]), tokens + column_tokens
         if tokens <= self._limit:
             return _joined(levels, self._facts), tokens
         return self._shortened(levels)

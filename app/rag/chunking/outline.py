@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from app.parsing.blocks import Block, BlockKind
-from app.rag.chunking.headers import Heading, one_line
+from app.rag.chunking.headers import Headers, Heading
 from app.rag.chunking.ruler import Ruler, Span
 from app.rag.chunking.splitting import split
 
 DEEPEST = 6
 LEAD_CHARACTERS = 100  # a shorter paragraph without a full stop belongs to what follows it
 COLUMNS_CHARACTERS = 200  # a longer header row is not repeated above the table's continuation
-_FULL_STOPS = tuple(".!?\u2026\u3002\uff01\uff1f")
+_NO_FOLLOWERS = (None, BlockKind.HEADING)
+_FULL_STOPS = ".!?\u2026\u3002\uff01\uff1f"
 
 
 class Item(NamedTuple):
@@ -38,73 +39,72 @@ class Section:
 
 
 class Outline:
-    """Reads blocks into sections. ``limit(headings)`` is the most units an item under them may have."""
+    """Reads blocks into sections. ``limit(path)`` is the most units an item under these headings may have."""
 
-    def __init__(self, ruler: Ruler, limit: Callable[[tuple[Heading, ...]], int]) -> None:
+    def __init__(self, ruler: Ruler, headers: Headers, limit: Callable[[tuple[Heading, ...]], int]) -> None:
         self.sections: list[Section] = []
         self._ruler = ruler
+        self._headers = headers
         self._limit_of = limit
         self._path: list[Heading] = []
         self._limit = limit(())
-        self._open = False  # the last section still takes text
+        self._items: list[Item] | None = None  # of the section that takes text now
         self._leads: Span | None = None  # headings and lines like headings that wait for text
 
     def read(self, blocks: Sequence[Block]) -> list[Section]:
         """The sections of all blocks, in order; blocks must be in order and not empty."""
         spans = self._ruler.spans([block.start for block in blocks], [block.end for block in blocks])
-        for number, (block, span) in enumerate(zip(blocks, spans, strict=True)):
-            if block.kind is BlockKind.HEADING:
-                self._descend(number, block, span.last - span.first)
+        kinds = [block.kind for block in blocks]
+        for number, (kind, span, following) in enumerate(zip(kinds, spans, [*kinds[1:], None], strict=True)):
+            if kind is BlockKind.HEADING:
+                self._descend(number, blocks[number].level, span)
                 self._leads = _through(self._leads, span)
-            elif number + 1 < len(blocks) and self._leads_on(block, blocks[number + 1], span):
-                self._section()
-                self._leads = _through(self._leads, span)
+                continue
+            items = self._items if self._items is not None else self._begin()
+            whole = span if self._leads is None else _through(self._leads, span)
+            if kind is BlockKind.PARAGRAPH and following not in _NO_FOLLOWERS and self._leads_on(whole, span):
+                self._leads = whole
+            elif whole.last - whole.first <= self._limit:
+                items.append(Item(whole, len(self.sections) - 1, len(self.sections) - 1))
+                self._leads = None
             else:
-                self._add(block.kind, span)
+                self._divide(kind, span, items)
         self._close()
         return self.sections
 
-    def _descend(self, number: int, block: Block, units: int) -> None:
-        level = min(max(block.level, 1), DEEPEST)
+    def _descend(self, number: int, level: int, span: Span) -> None:
+        level = min(max(level, 1), DEEPEST)
         while self._path and self._path[-1].level >= level:
             self._path.pop()
         # Enough of the text for one line; a megabyte of heading would be kept once per chunk.
-        text = one_line(self._ruler.text[block.start : min(block.end, block.start + 1_000)])
-        self._path.append(Heading(number, level, text, units))
-        self._open = False
+        text = self._ruler.text[span.start : min(span.end, span.start + 1_000)]
+        above = self._path[-1] if self._path else None
+        self._path.append(self._headers.heading(number, level, text, span.last - span.first, above))
+        self._items = None
 
-    def _leads_on(self, block: Block, following: Block, span: Span) -> bool:
-        """Whether a paragraph introduces the next block: "The limits are:", a heading that is only bold."""
-        if block.kind is not BlockKind.PARAGRAPH or following.kind is BlockKind.HEADING:
-            return False
-        waiting = self._leads or span
+    def _begin(self) -> list[Item]:
+        section = Section(tuple(self._path), [])
+        self.sections.append(section)
+        self._limit = self._limit_of(section.path)
+        self._items = section.items
+        return section.items
+
+    def _leads_on(self, whole: Span, span: Span) -> bool:
+        """Whether a paragraph introduces the next block: "The limits are:", a heading that is only bold.
+
+        Only so many of them wait for one block.
+        """
         return (
-            block.end - block.start <= LEAD_CHARACTERS
-            and (waiting.last - waiting.first) * 8 <= self._limit
-            and not self._ruler.text[block.start : block.end].endswith(_FULL_STOPS)
+            span.end - span.start <= LEAD_CHARACTERS
+            and (whole.last - whole.first) * 8 <= self._limit
+            and self._ruler.text[span.end - 1] not in _FULL_STOPS
         )
 
-    def _add(self, kind: BlockKind, span: Span) -> None:
-        items = self._section().items
+    def _divide(self, kind: BlockKind, span: Span, items: list[Item]) -> None:
         number = len(self.sections) - 1
-        whole = _through(self._leads, span)
-        if whole.last - whole.first <= self._limit:
-            self._leads = None
-            items.append(Item(whole, number, number))
-            return
-        pieces = self._pieces(kind, span)
         columns = self._columns(span) if kind is BlockKind.TABLE else ""
-        items.extend(
-            Item(piece, number, number, columns if index else "") for index, piece in enumerate(pieces)
-        )
-
-    def _section(self) -> Section:
-        if not self._open:
-            path = tuple(self._path)
-            self.sections.append(Section(path, []))
-            self._limit = self._limit_of(path)
-            self._open = True
-        return self.sections[-1]
+        for index, piece in enumerate(self._pieces(kind, span)):
+            items.append(Item(piece, number, number, columns if index else ""))
 
     def _pieces(self, kind: BlockKind, span: Span) -> list[Span]:
         """A block too long for one chunk, the headings that wait for it joined to its first piece."""
@@ -133,8 +133,7 @@ class Outline:
             if whole.last - whole.first <= self._limit:
                 self.sections[-1].items[-1] = last._replace(span=whole)
                 return
-        self._open = False
-        items, number = self._section().items, len(self.sections) - 1
+        items, number = self._begin(), len(self.sections) - 1
         pieces = split(self._ruler, headings, BlockKind.HEADING, limit=self._limit, room=self._limit)
         items.extend(Item(piece, number, number) for piece in pieces)
 

@@ -1,9 +1,10 @@
 """Which items share a chunk.
 
 A section is packed by itself, so an edit in one moves no boundary in another. Only small neighbouring
-sections under the same parent share chunks. Within a long run, boundaries depend on what stands there rather
-than on what was counted so far: some items are anchors by the hash of their first characters, and a chunk two
-thirds full ends before an anchor. After an insertion the old boundaries are soon found again.
+sections under the same parent share chunks. Within a long run, boundaries depend on what stands there
+rather than on what was counted so far: of the places where a chunk may end, half the target to a little
+more, it ends before the item whose first characters have the smallest checksum. So after an insertion the
+old boundaries are soon found again (content-defined chunking by local minima, known from deduplication).
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from app.rag.chunking.headers import Heading
 from app.rag.chunking.outline import Item, Section
 from app.rag.chunking.ruler import Span
 
-ANCHOR_CHARACTERS = 48
-ANCHORS = 4  # one item in so many is an anchor
+MARK_CHARACTERS = 48
 SMALL = 2  # a section below 1/2 of the target shares chunks with its neighbours
 TINY = 4  # what is left alone below 1/4 joins a larger neighbour
 
@@ -128,24 +128,32 @@ class Packer:
 def runs(text: str, items: Sequence[Item], sizes: Sizes) -> Iterator[tuple[int, int]]:
     """Half-open index ranges of the items that go together."""
     low, end = 0, items[-1].span.last
-    for index in range(1, len(items)):
-        first = items[low].span.first
-        if end - first <= sizes.whole:
-            break
-        size, grown = items[index - 1].span.last - first, items[index].span.last - first
-        if (
-            grown > sizes.maximum
-            or grown - sizes.target > sizes.target - size
-            or (size * 3 >= sizes.target * 2 and _is_anchor(text, items[index].span.start))
-        ):
-            yield low, index
-            low = index
-    yield low, len(items)
+    while low < len(items) and end - items[low].span.first > sizes.whole:
+        high = _next_boundary(text, items, low, sizes)
+        yield low, high
+        low = high
+    if low < len(items):
+        yield low, len(items)
 
 
-def _is_anchor(text: str, start: int) -> bool:
+def _next_boundary(text: str, items: Sequence[Item], low: int, sizes: Sizes) -> int:
+    """The item before which a chunk that begins with item ``low`` ends."""
+    first, index = items[low].span.first, low + 1
+    candidates = []
+    while index < len(items) and (size := items[index - 1].span.last - first) <= sizes.whole:
+        if size * 2 >= sizes.target:
+            candidates.append((_mark(text, items[index].span.start), -index))
+        index += 1
+    if candidates:
+        return -min(candidates)[1]
+    # Little text before a large item, which comes along if it can.
+    large = index - 1
+    return large if large > low and items[large].span.last - first > sizes.maximum else index
+
+
+def _mark(text: str, start: int) -> int:
     # CRC-32: the same in every process and version, unlike hash().
-    return zlib.crc32(text[start : start + ANCHOR_CHARACTERS].encode("utf-8", "replace")) % ANCHORS == 0
+    return zlib.crc32(text[start : start + MARK_CHARACTERS].encode("utf-8", "replace"))
 
 
 def _units(span: Span) -> int:
