@@ -11,6 +11,7 @@ from rich.table import Table
 
 from app.cli.common import open_database, quiet_settings, run
 from app.rag.evaluation import Report, evaluate_folder
+from app.setup import bring_up_to_date
 
 ARMS = ("bm25", "dense", "fused")
 
@@ -18,7 +19,9 @@ ARMS = ("bm25", "dense", "fused")
 @click.command(name="eval")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--limit", type=click.IntRange(1), help="Judge only so many queries and questions, evenly spread.")
+@click.option(
+    "--limit", type=click.IntRange(1), help="Judge only so many queries and questions, evenly spread."
+)
 def evaluate(folder: Path, *, as_json: bool, limit: int | None) -> None:
     """Measure search and answers on FOLDER: corpus.jsonl, queries.jsonl, qrels.tsv, and answers.jsonl if there is one.
 
@@ -30,7 +33,12 @@ def evaluate(folder: Path, *, as_json: bool, limit: int | None) -> None:
         settings = quiet_settings()
         async with open_database(settings) as database:
             return await evaluate_folder(
-                settings, database, folder, limit=limit, progress=lambda line: click.echo(line, err=True)
+                settings,
+                database,
+                folder,
+                prepare=bring_up_to_date,
+                limit=limit,
+                progress=lambda line: click.echo(line, err=True),
             )
 
     report = run(work())
@@ -48,7 +56,9 @@ def _show(report: Report) -> None:
         metrics = (arm.ndcg_at_10, arm.recall_at_5, arm.recall_at_10, arm.mrr)
         table.add_row(name, *(f"{each.value:.3f} ({each.low:.3f}-{each.high:.3f})" for each in metrics))
     console.print(table)
-    console.print(f"{report.queries} queries; search p50 {report.latency_ms.p50} ms, p95 {report.latency_ms.p95} ms")
+    console.print(
+        f"{report.queries} queries; search p50 {report.latency_ms.p50} ms, p95 {report.latency_ms.p95} ms"
+    )
     if report.answers is not None:
         for field in msgspec.structs.fields(report.answers):
             each = getattr(report.answers, field.name)

@@ -12,17 +12,16 @@ from app.rag.constants import Outcome
 from app.rag.evidence import Signals
 
 WEIGHTS = {
-    "cosine": 2.0,
-    "share": 2.0,
-    "coverage": 1.5,
-    "sentence_cosine": 4.0,
-    "sentence_coverage": 2.0,
-    "agreement": 0.3,
-    "gap": 0.5,
+    "cosine": 1.6,
+    "sentence_cosine": 3.0,
+    "holds_type": 1.1,
+    "missing_names": -3.0,
+    "missing_words": -0.4,
+    "heaviest_missing": -2.7,
 }
-BIAS = -5.0
+BIAS = -2.2
 ANSWER_FROM = 0.5
-CAVEAT_FROM = 0.3
+CAVEAT_FROM = 0.35
 NOTHING_FOUND = "nothing_found"
 WEAK_EVIDENCE = "weak_evidence"
 

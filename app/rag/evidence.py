@@ -5,11 +5,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.rag.constants import Outcome
 from app.rag.retrieval import Hit
+
+# What models write for "see evidence n": [1], [1, 2], [^1], and the brackets that some were trained on.
+MARKER = re.compile(
+    r"\s*(?:\[\s*\^?\d+(?:\s*[,;–-]\s*\^?\d+)*\s*\]|【\s*\d+[^】\n]{0,40}】)",
+)
+
+
+def section(hit: Hit) -> list[str]:
+    """The headings above a passage, without those that only repeat the title or the heading before."""
+    kept: list[str] = []
+    above = hit.title
+    for heading in hit.heading_path:
+        if heading and heading.casefold() != above.casefold():
+            kept.append(heading)
+            above = heading
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +57,18 @@ class Statement:
 class Signals:
     """What speaks for and against answering; each is comparable between questions.
 
-    ``cosine``: best passage's similarity. ``share``: its best BM25 share. ``coverage``: part of the question's
-    idf found in the best passage. ``sentence_cosine``, ``sentence_coverage``: the same for the best sentence.
-    ``agreement``: whether words and meaning put the same passage first. ``gap``: lead of the best over the fifth.
+    ``cosine``: the best passage's similarity. ``sentence_cosine``: the best sentence's. ``holds_type``: part of what
+    is asked for (an amount, a time, a number, a name) that the sentence holds; 0.5 when nothing special is asked.
+    ``missing_names``: part of the question's names, numbers and codes that no passage found has. ``missing_words``:
+    part of its words that the sentence's passage lacks. ``heaviest_missing``: weight, 0 to 1, of the rarest of those.
     """
 
     cosine: float = 0.0
-    share: float = 0.0
-    coverage: float = 0.0
     sentence_cosine: float = 0.0
-    sentence_coverage: float = 0.0
-    agreement: float = 0.0
-    gap: float = 0.0
+    holds_type: float = 0.5
+    missing_names: float = 0.0
+    missing_words: float = 1.0
+    heaviest_missing: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,20 +11,21 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import numpy as np
 
 from app.rag.embeddings import Embedder, EmbeddingUnavailableError
 from app.rag.evidence import Extraction, Signals, Statement
-from app.rag.language import Unit, units, words
+from app.rag.language import WORD, Unit, hard_tokens, units, words
 from app.rag.retrieval import Hit
 
 PASSAGES = 6  # read for sentences
 SENTENCES = 32  # whose meaning is compared: bounds the work of a question
 SHOWN = 3  # sentences of an answer; a list that belongs to one is shown beside them
 LIST_ITEMS = 10
-WORD_WEIGHT = 0.6  # of words beside meaning; see `tridesk eval` for the figures
-PASSAGE_WEIGHT = 0.25
+WORD_WEIGHT = 0.4  # of words beside meaning; see `tridesk eval` for the figures
+PASSAGE_WEIGHT = 0.5
 FOLLOWING = 0.82  # part of the best score that a further sentence needs
 LONGEST_UNIT = 1_200  # characters
 TYPE_WEIGHT = 0.1  # of holding the kind of thing that is asked for
@@ -38,9 +39,31 @@ LEANING = re.compile(
 )
 # What a question asks for, and what a sentence must hold to give it.
 ASKED = (
-    (re.compile(r"\bhow (?:much|expensive)\b|\b(?:cost|price|fee|charge|pay)\b", re.IGNORECASE), re.compile(r"[$€£%]|\b[A-Z]{3} ?\d|\d ?[A-Z]{3}\b|\bfree\b|\b(?:euro|dollar|percent|cent)", re.IGNORECASE)),
-    (re.compile(r"\bwhen\b|\bhow (?:long|soon|often|quick|fast|far|late|early)|\b(?:deadline|date|year|day|hours?)\b", re.IGNORECASE), re.compile(r"\d|\b(?:day|week|month|year|hour|minute|second|daily|weekly|monthly|monday|tuesday|wednesday|thursday|friday|saturday|sunday|immediately|at once)", re.IGNORECASE)),
-    (re.compile(r"\bhow (?:many|large|big|high|small|old|close)\b|\b(?:limit|maximum|minimum|number|port|percentage)\b", re.IGNORECASE), re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|no limit|unlimited)\b", re.IGNORECASE)),
+    (
+        re.compile(r"\bhow (?:much|expensive)\b|\b(?:cost|price|fee|charge|pay)\b", re.IGNORECASE),
+        re.compile(
+            r"[$€£%]|\b[A-Z]{3} ?\d|\d ?[A-Z]{3}\b|\bfree\b|\b(?:euro|dollar|percent|cent)", re.IGNORECASE
+        ),
+    ),
+    (
+        re.compile(
+            r"\bwhen\b|\bhow (?:long|soon|often|quick|fast|far|late|early)|\b(?:deadline|date|year|day|hours?)\b",
+            re.IGNORECASE,
+        ),
+        re.compile(
+            r"\d|\b(?:day|week|month|year|hour|minute|second|daily|weekly|monthly|monday|tuesday|wednesday|thursday|friday|saturday|sunday|immediately|at once)",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        re.compile(
+            r"\bhow (?:many|large|big|high|small|old|close)\b|\b(?:limit|maximum|minimum|number|port|percentage)\b",
+            re.IGNORECASE,
+        ),
+        re.compile(
+            r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|no limit|unlimited)\b", re.IGNORECASE
+        ),
+    ),
     (re.compile(r"\bwho\b|\bwhose\b", re.IGNORECASE), re.compile(r"(?<!^)\b[A-Z][a-z]+")),
 )
 
@@ -60,38 +83,62 @@ async def extract(question: str, hits: Sequence[Hit], embedder: Embedder) -> Ext
     if not hits:
         return Extraction()
     weights = _word_weights(question, hits)
+    wanted = _asked_for(question)
     passages = {hit.chunk_id: list(units(hit.text)) for hit in hits[:PASSAGES]}
     candidates = [
-        candidate for hit in hits[:PASSAGES] for candidate in _candidates(hit, passages[hit.chunk_id], weights)
+        candidate
+        for hit in hits[:PASSAGES]
+        for candidate in _candidates(hit, passages[hit.chunk_id], weights)
     ]
-    candidates.sort(key=lambda each: each.coverage + PASSAGE_WEIGHT * each.hit.score, reverse=True)
+    candidates.sort(key=lambda each: each.coverage + 0.25 * each.hit.score, reverse=True)
     candidates = candidates[:SENTENCES]
     if not candidates:
-        return Extraction(signals=_signals(hits, 0.0, 0.0))
+        return Extraction()
     meanings = await _meanings(question, candidates, embedder)
     best_score = max(hit.score for hit in hits)
-    wanted = _asked_for(question)
     scores = [
         meaning
         + WORD_WEIGHT * each.coverage
         + PASSAGE_WEIGHT * each.hit.score / max(best_score, 1e-6)
-        + TYPE_WEIGHT * (sum(bool(holds.search(each.text)) for holds in wanted) / len(wanted) if wanted else 0.0)
+        + TYPE_WEIGHT * _holds(wanted, each.text)
         for each, meaning in zip(candidates, meanings, strict=True)
     ]
     order = [int(i) for i in np.argsort(scores)[::-1]]
-    chosen = _choose(order, scores, candidates)
     best = candidates[order[0]]
+    lacking = set(weights) - set(words(f"{best.hit.header} {best.hit.text}"))
     return Extraction(
-        statements=_statements(chosen, passages),
-        signals=_signals(hits, meanings[order[0]], best.coverage),
+        statements=_statements(_choose(order, scores, candidates), passages),
+        signals=Signals(
+            cosine=max(hit.cosine for hit in hits),
+            sentence_cosine=meanings[order[0]],
+            holds_type=_holds(wanted, best.text),
+            missing_names=_missing_names(question, hits),
+            missing_words=len(lacking) / len(weights) if weights else 1.0,
+            heaviest_missing=max((weights[word] for word in lacking), default=0.0),
+        ),
     )
+
+
+def _holds(wanted: list[re.Pattern[str]], text: str) -> float:
+    """Part of the wanted kinds that a text holds; 0.5 when nothing special is wanted."""
+    return sum(bool(holds.search(text)) for holds in wanted) / len(wanted) if wanted else 0.5
+
+
+def _missing_names(question: str, hits: Sequence[Hit]) -> float:
+    """Part of the question's names, numbers and codes that none of the passages has."""
+    capitalised = [word for word in WORD.findall(question)[1:] if word[:1].isupper()]
+    names = set(words(" ".join((*capitalised, *hard_tokens(question)))))
+    found = set(words(" ".join(f"{hit.header} {hit.text}" for hit in hits)))
+    return len(names - found) / len(names) if names else 0.0
 
 
 async def _meanings(question: str, candidates: Sequence[_Candidate], embedder: Embedder) -> Sequence[float]:
     """How near each candidate is to the question; by words alone while the embedding endpoint is away."""
     try:
         asked = await embedder.embed_query(question)
-        return [float(each) for each in await embedder.embed([_in_context(each) for each in candidates]) @ asked]
+        return [
+            float(each) for each in await embedder.embed([_in_context(each) for each in candidates]) @ asked
+        ]
     except EmbeddingUnavailableError:
         return [each.coverage for each in candidates]
 
@@ -100,7 +147,9 @@ def _word_weights(question: str, hits: Sequence[Hit]) -> dict[str, float]:
     """Each word of the question by its rarity among the passages found, normalised to sum 1."""
     asked = set(words(question))
     texts = [set(words(f"{hit.header} {hit.text}")) for hit in hits]
-    raw = {word: math.log(1 + (len(texts) + 1) / (0.5 + sum(word in text for text in texts))) for word in asked}
+    raw = {
+        word: math.log(1 + (len(texts) + 1) / (0.5 + sum(word in text for text in texts))) for word in asked
+    }
     total = sum(raw.values()) or 1.0
     return {word: weight / total for word, weight in raw.items()}
 
@@ -119,7 +168,9 @@ def _candidates(hit: Hit, pieces: list[Unit], weights: dict[str, float]) -> list
         if len(text) > LONGEST_UNIT or not own or text.endswith("?"):
             continue
         context = (above | heading) - own
-        coverage = sum(weights.get(word, 0.0) for word in own) + 0.5 * sum(weights.get(word, 0.0) for word in context)
+        coverage = sum(weights.get(word, 0.0) for word in own) + 0.5 * sum(
+            weights.get(word, 0.0) for word in context
+        )
         found.append(_Candidate(hit, place, first, unit, text, coverage))
     return found
 
@@ -157,10 +208,10 @@ def _choose(order: list[int], scores: list[float], candidates: list[_Candidate])
     return sorted(chosen, key=lambda each: (ranks[each.hit.chunk_id], each.place))
 
 
-def _statements(chosen: list[_Candidate], passages: dict[object, list[Unit]]) -> list[Statement]:
+def _statements(chosen: list[_Candidate], passages: dict[UUID, list[Unit]]) -> list[Statement]:
     """Each chosen unit once; a list and its lead-in share one span, so that they share one citation."""
     statements: list[Statement] = []
-    taken: set[tuple[object, int]] = set()
+    taken: set[tuple[UUID, int]] = set()
     for each in chosen:
         pieces = passages[each.hit.chunk_id]
         places = [place for place in _with_list(each, pieces) if (each.hit.chunk_id, place) not in taken]
@@ -205,18 +256,3 @@ def _shown(text: str, unit: Unit) -> str:
     if unit.kind == "row":
         return " · ".join(cell.strip() for cell in shown.strip("|").split("|") if cell.strip())
     return BULLET.sub("", shown) if unit.kind == "item" else shown
-
-
-def _signals(hits: Sequence[Hit], sentence_cosine: float, sentence_coverage: float) -> Signals:
-    by_words = min((hit for hit in hits if hit.rank_bm25), key=lambda hit: hit.rank_bm25 or 0, default=None)
-    by_meaning = min((hit for hit in hits if hit.rank_dense), key=lambda hit: hit.rank_dense or 0, default=None)
-    agree = by_words is not None and by_meaning is not None and by_words.chunk_id == by_meaning.chunk_id
-    return Signals(
-        cosine=max(hit.cosine for hit in hits),
-        share=max(hit.share for hit in hits),
-        coverage=hits[0].coverage,
-        sentence_cosine=sentence_cosine,
-        sentence_coverage=sentence_coverage,
-        agreement=float(agree),
-        gap=hits[0].score - hits[min(4, len(hits) - 1)].score,
-    )

@@ -28,20 +28,16 @@ ABBREVIATION = re.compile(
 LIST_ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
 TABLE_ROW = re.compile(r"^\s*\|.*\|\s*$")
 # Numbers with their decimals, codes, versions, dates, money: what an answer must not make up.
-HARD_TOKEN = re.compile(r"[A-Za-z]{0,12}[-_]?\d[\w]*(?:[.,:/\-_]\d[\w]*)*|\b[A-Z][A-Z0-9]+(?:[-_][A-Z0-9]+)+\b")
+HARD_TOKEN = re.compile(
+    r"[A-Za-z]{0,12}[-_]?\d[\w]*(?:[.,:/\-_]\d[\w]*)*|\b[A-Z][A-Z0-9]+(?:[-_][A-Z0-9]+)+\b"
+)
 
 STOP_WORDS = frozenset(
-    """a about above after again against all also am an and any are as at be because been before being below between
-    both but by can could did do does doing done down during each else few for from further get gets getting got had
-    has have having he her here hers him his how i if in into is it its itself just let me might more most must my
-    need needs no nor not now of off on once one only or other our ours out over own per please same shall she should
-    so some such than that the their theirs them then there these they this those through to too under until up us
-    use using very want was we were what when where which while who whom whose why will with within without would
-    you your yours""".split()
+    ["a", "about", "above", "after", "again", "against", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "before", "being", "below", "between", "both", "but", "by", "can", "could", "did", "do", "does", "doing", "done", "down", "during", "each", "else", "few", "for", "from", "further", "get", "gets", "getting", "got", "had", "has", "have", "having", "he", "her", "here", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "itself", "just", "let", "me", "might", "more", "most", "must", "my", "need", "needs", "no", "nor", "not", "now", "of", "off", "on", "once", "one", "only", "or", "other", "our", "ours", "out", "over", "own", "per", "please", "same", "shall", "she", "should", "so", "some", "such", "than", "that", "the", "their", "theirs", "them", "then", "there", "these", "they", "this", "those", "through", "to", "too", "under", "until", "up", "us", "use", "using", "very", "want", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "whose", "why", "will", "with", "within", "without", "would", "you", "your", "yours"]
 )
 NUMBER_WORDS = dict(
     zip(
-        "zero one two three four five six seven eight nine ten eleven twelve".split(),
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"],
         map(str, range(13)),
         strict=True,
     )
@@ -117,7 +113,9 @@ def units(text: str) -> Iterator[Unit]:
 def _sentences(text: str, start: int, end: int) -> Iterator[Unit]:
     cut = start
     for match in SENTENCE_END.finditer(text, start, end):
-        if match.group()[0] == "." and ABBREVIATION.search(text, max(start, match.start() - 12), match.start() + 1):
+        if match.group()[0] == "." and ABBREVIATION.search(
+            text, max(start, match.start() - 12), match.start() + 1
+        ):
             continue
         yield from _trimmed(text, cut, match.end(), "sentence")
         cut = match.end()

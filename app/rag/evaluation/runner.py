@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -17,7 +17,7 @@ from app.config import Settings
 from app.database import Database, create_engine
 from app.rag.constants import Outcome
 from app.rag.evaluation import dataset, metrics
-from app.rag.evaluation.report import AnswersReport, ArmReport, Arms, Latency, Report
+from app.rag.evaluation.report import AnswersReport, ArmReport, Arms, Estimate, Latency, Report
 from app.rag.evidence import Composition, Statement
 from app.rag.ingest import fold_statistics
 from app.rag.language import hard_tokens, supported_hard_tokens
@@ -29,16 +29,26 @@ DEPTH = 100  # chunks fetched, so that ten documents remain when several chunks 
 CONCURRENCY = 4  # documents on their way into the index at once
 SCOPE = Scope(audiences=("public",))
 Progress = Callable[[str], None]
+Prepare = Callable[[Settings, Database], Awaitable[None]]
 
 
 async def evaluate_folder(
-    settings: Settings, database: Database, folder: Path, *, limit: int | None = None, progress: Progress
+    settings: Settings,
+    database: Database,
+    folder: Path,
+    *,
+    prepare: Prepare,
+    limit: int | None = None,
+    progress: Progress,
 ) -> Report:
-    """Index the set's corpus beside everything else, judge search and answers, and drop it again."""
+    """Index the set's corpus in a schema of its own, judge search and answers, and drop it again.
+
+    ``prepare`` brings that schema up to date.
+    """
     judged = dataset.load(folder, limit=limit)
-    async with _own_schema(settings, database) as scratch, open_rag(settings, scratch) as rag:
+    async with own_schema(settings, database, prepare) as scratch, open_rag(settings, scratch) as rag:
         started = time.monotonic()
-        names = await _index(scratch, rag, judged.corpus)
+        names = await index(scratch, rag, judged.corpus)
         progress(f"{len(judged.corpus)} documents indexed in {time.monotonic() - started:.0f} s")
         arms, latency = await _judge_search(scratch, rag, judged, names)
         progress(f"{len(judged.queries)} queries searched")
@@ -47,9 +57,8 @@ async def evaluate_folder(
 
 
 @asynccontextmanager
-async def _own_schema(settings: Settings, database: Database) -> AsyncIterator[Database]:
-    from app.setup import bring_up_to_date  # noqa: PLC0415 - it registers the model, which knows this room
-
+async def own_schema(settings: Settings, database: Database, prepare: Prepare) -> AsyncIterator[Database]:
+    """A database of its own beside everything else, dropped at the end of the block."""
     schema = f"eval_{token_hex(6)}"
     owner = create_engine(database.dsn("owner"))
     scratch = Database(settings, schema=schema)
@@ -57,7 +66,7 @@ async def _own_schema(settings: Settings, database: Database) -> AsyncIterator[D
         async with owner.begin() as connection:
             await connection.execute(text(f"create schema {schema}"))
         await scratch.start()
-        await bring_up_to_date(settings, scratch)
+        await prepare(settings, scratch)
         yield scratch
     finally:
         await scratch.stop()
@@ -66,7 +75,7 @@ async def _own_schema(settings: Settings, database: Database) -> AsyncIterator[D
         await owner.dispose()
 
 
-async def _index(database: Database, rag: Rag, corpus: Sequence[dataset.CorpusDocument]) -> dict[UUID, str]:
+async def index(database: Database, rag: Rag, corpus: Sequence[dataset.CorpusDocument]) -> dict[UUID, str]:
     """Take every document in; returns the set's id of each."""
     async with database.session() as session:
         shelf = (await collections.create(session, name="evaluation")).id
@@ -169,7 +178,7 @@ async def _judge_answers(
     )
 
 
-def _ratio(pairs: list[tuple[float, float]]) -> metrics.Estimate:
+def _ratio(pairs: list[tuple[float, float]]) -> Estimate:
     return metrics.ratio([above for above, _ in pairs], [below for _, below in pairs])
 
 
@@ -210,4 +219,6 @@ async def _spans(database: Database, statements: Sequence[Statement]) -> list[tu
 
 
 def _has_unsupported_number(statement: Statement) -> bool:
-    return not hard_tokens(statement.text) <= supported_hard_tokens(f"{statement.hit.header}\n{statement.hit.text}")
+    return not hard_tokens(statement.text) <= supported_hard_tokens(
+        f"{statement.hit.header}\n{statement.hit.text}"
+    )
