@@ -12,14 +12,13 @@ from app.rag.constants import Outcome
 from app.rag.evidence import Signals
 
 WEIGHTS = {
-    "cosine": 1.6,
-    "sentence_cosine": 3.0,
-    "holds_type": 1.1,
-    "missing_names": -3.0,
-    "missing_words": -0.4,
-    "heaviest_missing": -2.7,
+    "cosine": 3.8,
+    "sentence_cosine": 1.45,
+    "holds_type": 0.88,
+    "missing_names": -3.5,
+    "heaviest_missing": -2.21,
 }
-BIAS = -2.2
+BIAS = -2.77
 ANSWER_FROM = 0.5
 CAVEAT_FROM = 0.35
 NOTHING_FOUND = "nothing_found"

@@ -59,15 +59,14 @@ class Signals:
 
     ``cosine``: the best passage's similarity. ``sentence_cosine``: the best sentence's. ``holds_type``: part of what
     is asked for (an amount, a time, a number, a name) that the sentence holds; 0.5 when nothing special is asked.
-    ``missing_names``: part of the question's names, numbers and codes that no passage found has. ``missing_words``:
-    part of its words that the sentence's passage lacks. ``heaviest_missing``: weight, 0 to 1, of the rarest of those.
+    ``missing_names``: part of the question's names, numbers and codes that no passage found has.
+    ``heaviest_missing``: weight, 0 to 1, of the rarest word that the sentence's passage lacks.
     """
 
     cosine: float = 0.0
     sentence_cosine: float = 0.0
     holds_type: float = 0.5
     missing_names: float = 0.0
-    missing_words: float = 1.0
     heaviest_missing: float = 1.0
 
 

@@ -113,7 +113,6 @@ async def extract(question: str, hits: Sequence[Hit], embedder: Embedder) -> Ext
             sentence_cosine=meanings[order[0]],
             holds_type=_holds(wanted, best.text),
             missing_names=_missing_names(question, hits),
-            missing_words=len(lacking) / len(weights) if weights else 1.0,
             heaviest_missing=max((weights[word] for word in lacking), default=0.0),
         ),
     )
