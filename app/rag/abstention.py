@@ -20,7 +20,7 @@ WEIGHTS = {
 }
 BIAS = -2.77
 ANSWER_FROM = 0.5
-CAVEAT_FROM = 0.35
+CAVEAT_FROM = 0.3
 NOTHING_FOUND = "nothing_found"
 WEAK_EVIDENCE = "weak_evidence"
 
