@@ -6,12 +6,14 @@ The stable member is ``code``; ``detail`` is for people. Nothing of the request 
 from __future__ import annotations
 
 import logging
+import re
 from typing import Annotated, Any
 
 import msgspec
 from advanced_alchemy.exceptions import RepositoryError
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, InternalServerException, ValidationException
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -26,6 +28,7 @@ from app.exceptions import (
     UnprocessableError,
 )
 from app.logs import request_id
+from app.requests import QUOTED_VALUE
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ PROBLEM_JSON = "application/problem+json"
 AnyRequest = Request[Any, Any, Any]
 
 HTTP_CODES = {
-    400: ("bad_request", "Bad request"),
+    400: ("validation_error", "Validation error"),
     401: ("not_authenticated", "Not authenticated"),
     403: ("permission_denied", "Permission denied"),
     404: ("not_found", "Not found"),
@@ -45,6 +48,18 @@ HTTP_CODES = {
     429: ("rate_limited", "Too many requests"),
     503: ("service_unavailable", "Service unavailable"),
 }
+
+
+DETAILS = {
+    400: "The request cannot be read.",
+    404: "There is nothing at this address.",
+    405: "This address does not take this method.",
+    413: "The body is too large.",
+}
+# Texts that Postgres refuses although they passed our own checks are the caller's, not ours:
+# untranslatable or not in the repertoire, out of range, a date that overflows.
+UNFIT_SQLSTATES = frozenset({"22000", "22003", "22008", "22021", "22P05"})
+MISSING_PARAMETER = re.compile(r"Missing required \w+ parameter '([\w-]+)'")
 
 
 class FieldError(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,10 +75,16 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     title: Annotated[str, msgspec.Meta(description="Short, the same for every problem of this code.")]
     status: Annotated[int, msgspec.Meta(ge=400, le=599)]
     code: Annotated[str, msgspec.Meta(description="Stable; branch on this.", examples=["not_found"])]
-    type: Annotated[str, msgspec.Meta(description="`about:blank`: `code` identifies the problem.")] = "about:blank"
+    type: Annotated[str, msgspec.Meta(description="`about:blank`: `code` identifies the problem.")] = (
+        "about:blank"
+    )
     detail: Annotated[str | None, msgspec.Meta(description="For people; may change.")] = None
-    request_id: Annotated[str | None, msgspec.Meta(description="Quote it to support; it is in the log.")] = None
-    errors: Annotated[list[FieldError] | None, msgspec.Meta(description="The fields of a validation error.")] = None
+    request_id: Annotated[str | None, msgspec.Meta(description="Quote it to support; it is in the log.")] = (
+        None
+    )
+    errors: Annotated[
+        list[FieldError] | None, msgspec.Meta(description="The fields of a validation error.")
+    ] = None
 
 
 def problem_members(error: TrideskError) -> dict[str, Any]:
@@ -97,26 +118,42 @@ def handle_tridesk_error(request: AnyRequest, error: TrideskError) -> Response[b
     return _respond(error)
 
 
-def _field_errors(extra: Any) -> list[dict[str, str]]:
+def _field_errors(request: AnyRequest, extra: Any) -> list[dict[str, str]]:
+    """The framework's list of errors, by the names that the caller knows; values are never repeated."""
     if not isinstance(extra, list):
         return []
     return [
-        {"field": str(each.get("key") or each.get("source") or "body"), "message": str(each.get("message", ""))}
+        {
+            "field": _public_name(request, str(each.get("key") or each.get("source") or "body")),
+            "message": QUOTED_VALUE.sub("Not one of the allowed values", str(each.get("message", ""))),
+        }
         for each in extra
         if isinstance(each, dict)
     ]
 
 
+def _public_name(request: AnyRequest, key: str) -> str:
+    """The framework names a parameter as the function does; the caller knows its alias."""
+    handler = request.scope.get("route_handler")
+    if not isinstance(handler, HTTPRouteHandler) or key not in handler.parsed_fn_signature.parameters:
+        return key
+    if key == "data":
+        return "body"
+    return getattr(handler.parsed_fn_signature.parameters[key].kwarg_definition, "name", None) or key
+
+
 def handle_http_exception(request: AnyRequest, error: HTTPException) -> Response[bytes]:
-    """The framework's errors in our form."""
+    """The framework's errors in our form. Its own texts are replaced: some name the URL with its query."""
     if error.status_code >= 500 and is_database_away(error):
         return handle_exception(request, error)
     if isinstance(error, ValidationException):
-        errors = _field_errors(error.extra)
-        detail = "; ".join(f"{each['field']}: {each['message']}" for each in errors) or error.detail
-        return _respond(InvalidError(_without_query(detail), errors=errors))
+        errors = _field_errors(request, error.extra) or _missing(error.detail)
+        detail = "; ".join(f"{each['field']}: {each['message']}" for each in errors)
+        return _respond(InvalidError(detail or "The request does not fit its description.", errors=errors))
+    if isinstance(error, InternalServerException) and "disconnected" in error.detail:
+        return _respond(InvalidError("The connection ended before the body did."))
     code, title = HTTP_CODES.get(error.status_code, ("internal_error", "Internal error"))
-    shown = TrideskError(error.detail if error.status_code < 500 else "", code=code)
+    shown = TrideskError(DETAILS.get(error.status_code, ""), code=code)
     members = problem_members(shown) | {"title": title, "status": error.status_code}
     if error.status_code >= 500:
         logger.error("unhandled error", exc_info=error)
@@ -126,9 +163,9 @@ def handle_http_exception(request: AnyRequest, error: HTTPException) -> Response
     )
 
 
-def _without_query(detail: str) -> str:
-    """The framework's own text names the URL with its query string; ours never echoes that."""
-    return detail.split(" for ")[0] if detail.startswith("Validation failed for") else detail
+def _missing(detail: str) -> list[dict[str, str]]:
+    named = MISSING_PARAMETER.match(detail)
+    return [{"field": named[1], "message": "Required"}] if named else []
 
 
 def handle_integrity_error(request: AnyRequest, error: IntegrityError) -> Response[bytes]:
@@ -136,7 +173,9 @@ def handle_integrity_error(request: AnyRequest, error: IntegrityError) -> Respon
     constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
     sqlstate = getattr(error.orig, "sqlstate", None)
     if sqlstate == "23505":
-        return _respond(ConflictError("Something with the same identity exists already.", constraint=constraint))
+        return _respond(
+            ConflictError("Something with the same identity exists already.", constraint=constraint)
+        )
     return _respond(UnprocessableError("The request contradicts what is stored.", constraint=constraint))
 
 
@@ -159,6 +198,9 @@ def handle_exception(request: AnyRequest, error: Exception) -> Response[bytes]:
         return handle_http_exception(request, error)
     if isinstance(error, IntegrityError):
         return handle_integrity_error(request, error)
+    if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in UNFIT_SQLSTATES:
+        logger.warning("a value reached the database that it cannot hold: %s", type(error.orig).__name__)
+        return _respond(InvalidError("The request holds a value that cannot be stored."))
     logger.error("unhandled error", exc_info=error)
     return _respond(TrideskError("Something went wrong on our side."))
 

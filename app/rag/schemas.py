@@ -7,17 +7,21 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from litestar.datastructures import UploadFile
 from msgspec import Meta
 
+from app.problems import Problem
 from app.rag.constants import DocumentStatus, Outcome, Rating
 
-AUDIENCE_PATTERN = r"^(public|customers|staff|account:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})$"
+AUDIENCE_PATTERN = r"^(public|customers|staff|account:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"
 NO_CONTROL = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$"
+WORDS = r"^\s*[^\s\x00-\x1f][^\x00-\x08\x0b\x0c\x0e-\x1f]*$"  # the same, and not only white space
 
-Title = Annotated[str, Meta(min_length=1, max_length=500, pattern=NO_CONTROL, examples=["Refund policy"])]
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_CONTROL, examples=["Handbook"])]
+Title = Annotated[str, Meta(min_length=1, max_length=500, pattern=WORDS, examples=["Refund policy"])]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=WORDS, examples=["Handbook"])]
 Question = Annotated[
-    str, Meta(min_length=1, max_length=4000, pattern=NO_CONTROL, examples=["How long do I have to ask for a refund?"])
+    str,
+    Meta(min_length=1, max_length=4000, pattern=WORDS, examples=["How long do I have to ask for a refund?"]),
 ]
 Audience = Annotated[
     str,
@@ -27,6 +31,9 @@ Audience = Annotated[
         examples=["public"],
     ),
 ]
+Moment = Annotated[datetime, Meta(tz=True, description="With its offset from UTC.")]
+Label = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_CONTROL)]
+MediaType = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_CONTROL)]
 Collections = Annotated[list[UUID], Meta(min_length=1, max_length=50)]
 
 
@@ -38,14 +45,14 @@ class _Shown(msgspec.Struct, frozen=True):
     pass
 
 
-class CollectionCreate(_Request, kw_only=True):
+class CollectionCreate(_Request, frozen=True, kw_only=True):
     """A new collection."""
 
     name: Name
     description: Annotated[str, Meta(max_length=2000, pattern=NO_CONTROL)] = ""
 
 
-class CollectionView(_Shown, kw_only=True):
+class CollectionView(_Shown, frozen=True, kw_only=True):
     """A named set of documents."""
 
     id: UUID
@@ -54,37 +61,55 @@ class CollectionView(_Shown, kw_only=True):
     created_at: datetime
 
 
-class DocumentCreate(_Request, kw_only=True):
-    """A document as text. The same fields, with `file` for `content`, make the multipart form."""
-
+class _DocumentFields(_Request, frozen=True, kw_only=True):
     collection_id: UUID
     title: Title | None = None
-    content: Annotated[str, Meta(min_length=1, description="The document's text.", examples=["# Refunds\n\nWithin 14 days."])]
-    media_type: Annotated[str, Meta(max_length=200, examples=["text/markdown"])] = "text/markdown"
     audience: Audience = "staff"
-    source: Annotated[
-        str | None,
-        Meta(
-            max_length=1000,
-            pattern=NO_CONTROL,
-            description="Your own name for it, a path or address. The same source again is a new version.",
-            examples=["handbook/refunds.md"],
-        ),
+    source: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=1000,
+                pattern=NO_CONTROL,
+                description="Your own name for it, a path or address. The same again is a new version.",
+                examples=["handbook/refunds.md"],
+            ),
+        ]
+        | None
+    ) = None
+    product: Label | None = None
+    product_version: Label | None = None
+    valid_from: Moment | None = None
+    valid_until: Moment | None = None
+
+
+class DocumentCreate(_DocumentFields, frozen=True, kw_only=True):
+    """A document as text."""
+
+    content: Annotated[
+        str, Meta(min_length=1, description="The document's text.", examples=["# Refunds\n\nWithin 14 days."])
+    ]
+    media_type: Annotated[MediaType, Meta(examples=["text/markdown"])] = "text/markdown"
+
+
+class DocumentForm(_DocumentFields, frozen=True, kw_only=True):
+    """A document as a file, in a multipart form; an empty field counts as left out."""
+
+    file: UploadFile
+    media_type: Annotated[
+        MediaType | None, Meta(description="Of the file; the default is what its part of the form says.")
     ] = None
-    product: Annotated[str | None, Meta(max_length=200, pattern=NO_CONTROL)] = None
-    product_version: Annotated[str | None, Meta(max_length=200, pattern=NO_CONTROL)] = None
-    valid_from: Annotated[datetime | None, Meta(tz=True)] = None
-    valid_until: Annotated[datetime | None, Meta(tz=True)] = None
 
 
-class DocumentProblem(_Shown, kw_only=True):
+class DocumentProblem(_Shown, frozen=True, kw_only=True):
     """Why a document could not be taken in."""
 
     code: Annotated[str, Meta(examples=["file_encrypted"])]
     detail: str | None = None
 
 
-class DocumentView(_Shown, kw_only=True):
+class DocumentView(_Shown, frozen=True, kw_only=True):
     """A document and where it stands."""
 
     id: UUID
@@ -109,7 +134,7 @@ class DocumentView(_Shown, kw_only=True):
     updated_at: datetime
 
 
-class DocumentText(_Shown, kw_only=True):
+class DocumentText(_Shown, frozen=True, kw_only=True):
     """The stored text that citations point into: `quote == text[start:end]`, in code points."""
 
     document_id: UUID
@@ -118,19 +143,19 @@ class DocumentText(_Shown, kw_only=True):
     text: str
 
 
-class SearchFilters(_Request, kw_only=True):
+class SearchFilters(_Request, frozen=True, kw_only=True):
     """Narrow a search; every filter given must hold."""
 
-    as_of: Annotated[
-        datetime | None, Meta(tz=True, description="Use the documents valid then; the default is now.")
-    ] = None
-    document_ids: Annotated[list[UUID] | None, Meta(min_length=1, max_length=200)] = None
-    product: str | None = None
-    product_version: str | None = None
-    language: str | None = None
+    as_of: Annotated[Moment | None, Meta(description="Use the documents valid then; the default is now.")] = (
+        None
+    )
+    document_ids: Annotated[list[UUID], Meta(min_length=1, max_length=200)] | None = None
+    product: Label | None = None
+    product_version: Label | None = None
+    language: Label | None = None
 
 
-class SearchRequest(_Request, kw_only=True):
+class SearchRequest(_Request, frozen=True, kw_only=True):
     """A search over chunks."""
 
     query: Question
@@ -139,7 +164,7 @@ class SearchRequest(_Request, kw_only=True):
     filters: SearchFilters | None = None
 
 
-class Scores(_Shown, kw_only=True):
+class Scores(_Shown, frozen=True, kw_only=True):
     """Each arm's own figures. `share` is the part of the query's possible BM25 that the chunk reaches."""
 
     fused: float
@@ -150,7 +175,7 @@ class Scores(_Shown, kw_only=True):
     rank_dense: int | None
 
 
-class SearchItem(_Shown, kw_only=True):
+class SearchItem(_Shown, frozen=True, kw_only=True):
     """A chunk that matches."""
 
     chunk_id: UUID
@@ -166,21 +191,21 @@ class SearchItem(_Shown, kw_only=True):
     scores: Scores
 
 
-class SearchResults(_Shown, kw_only=True):
+class SearchResults(_Shown, frozen=True, kw_only=True):
     """Chunks, best first."""
 
     items: list[SearchItem]
 
 
-class AnswerRequest(_Request, kw_only=True):
+class AnswerRequest(_Request, frozen=True, kw_only=True):
     """A question to the documents."""
 
     question: Question
     collections: Collections | None = None
-    as_of: Annotated[datetime | None, Meta(tz=True)] = None
+    as_of: Moment | None = None
 
 
-class ChunkCitation(_Shown, kw_only=True, tag_field="kind", tag="chunk"):
+class ChunkCitation(_Shown, frozen=True, kw_only=True, tag_field="kind", tag="chunk"):
     """A place in a document: `quote == text[start:end]` of that document version's stored text."""
 
     document_id: UUID
@@ -193,7 +218,7 @@ class ChunkCitation(_Shown, kw_only=True, tag_field="kind", tag="chunk"):
     heading_path: list[str]
 
 
-class RecordCitation(_Shown, kw_only=True, tag_field="kind", tag="record"):
+class RecordCitation(_Shown, frozen=True, kw_only=True, tag_field="kind", tag="record"):
     """A stored record, such as an invoice line, with the fields that the answer uses."""
 
     type: Annotated[str, Meta(examples=["invoice_line"])]
@@ -205,7 +230,7 @@ class RecordCitation(_Shown, kw_only=True, tag_field="kind", tag="record"):
 Citation = ChunkCitation | RecordCitation
 
 
-class AnswerSource(_Shown, kw_only=True):
+class AnswerSource(_Shown, frozen=True, kw_only=True):
     """A passage that was offered as evidence."""
 
     index: int
@@ -219,14 +244,16 @@ class AnswerSource(_Shown, kw_only=True):
     text: str
 
 
-class AnswerView(_Shown, kw_only=True):
+class AnswerView(_Shown, frozen=True, kw_only=True):
     """An answer; `[n]` in the text is the n-th citation."""
 
     id: UUID
     chat_id: UUID | None
     question: str
     outcome: Outcome
-    reason: Annotated[str | None, Meta(description="Why it is not simply answered.", examples=["weak_evidence"])]
+    reason: Annotated[
+        str | None, Meta(description="Why it is not simply answered.", examples=["weak_evidence"])
+    ]
     text: str
     citations: list[Citation]
     confidence: Annotated[float, Meta(ge=0, le=1)]
@@ -235,14 +262,14 @@ class AnswerView(_Shown, kw_only=True):
     created_at: datetime
 
 
-class FeedbackCreate(_Request, kw_only=True):
+class FeedbackCreate(_Request, frozen=True, kw_only=True):
     """A verdict; a second one by the same reader replaces the first."""
 
     rating: Rating
-    comment: Annotated[str | None, Meta(max_length=4000, pattern=NO_CONTROL)] = None
+    comment: Annotated[str, Meta(max_length=4000, pattern=NO_CONTROL)] | None = None
 
 
-class FeedbackView(_Shown, kw_only=True):
+class FeedbackView(_Shown, frozen=True, kw_only=True):
     """The stored verdict."""
 
     answer_id: UUID
@@ -251,13 +278,13 @@ class FeedbackView(_Shown, kw_only=True):
     updated_at: datetime
 
 
-class ChatCreate(_Request, kw_only=True):
+class ChatCreate(_Request, frozen=True, kw_only=True):
     """A new chat."""
 
     title: Annotated[str, Meta(max_length=200, pattern=NO_CONTROL)] | None = None
 
 
-class ChatView(_Shown, kw_only=True):
+class ChatView(_Shown, frozen=True, kw_only=True):
     """A conversation with the documents."""
 
     id: UUID
@@ -265,36 +292,40 @@ class ChatView(_Shown, kw_only=True):
     created_at: datetime
 
 
-class ChatMessageCreate(_Request, kw_only=True):
+class ChatMessageCreate(_Request, frozen=True, kw_only=True):
     """The next question of a chat."""
 
     question: Question
     collections: Collections | None = None
-    as_of: Annotated[datetime | None, Meta(tz=True)] = None
+    as_of: Moment | None = None
 
 
-class SourcesEvent(_Shown, kw_only=True):
+class SourcesEvent(_Shown, frozen=True, kw_only=True):
     """First event of a stream: what was found."""
 
     items: list[AnswerSource]
 
 
-class DeltaEvent(_Shown, kw_only=True):
+class DeltaEvent(_Shown, frozen=True, kw_only=True):
     """One verified sentence with its markers."""
 
     text: str
 
 
-class CitationEvent(_Shown, kw_only=True):
+class CitationEvent(_Shown, frozen=True, kw_only=True):
     """A marker's citation, sent before the sentence that uses it."""
 
     index: int
     citation: Citation
 
 
-class DoneEvent(_Shown, kw_only=True):
+class DoneEvent(_Shown, frozen=True, kw_only=True):
     """The finished answer."""
 
     answer: AnswerView
 
 
+class ErrorEvent(_Shown, frozen=True, kw_only=True):
+    """What went wrong after the stream had begun; its last event."""
+
+    problem: Problem

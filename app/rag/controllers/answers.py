@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from litestar import Controller, Request, Response, get, post
-from litestar.datastructures import CacheControlHeader
+from litestar import Controller, MediaType, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
-from litestar.response import ServerSentEvent
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database
 from app.identity import Principal
+from app.openapi import documented
 from app.pagination import Cursor, Limit, Page, Position, page
+from app.rag.exceptions import AnswerNotFoundError, ChatNotFoundError
 from app.rag.models import Chat
 from app.rag.runtime import Rag
 from app.rag.schemas import (
@@ -23,37 +23,49 @@ from app.rag.schemas import (
     ChatCreate,
     ChatMessageCreate,
     ChatView,
+    CitationEvent,
+    DeltaEvent,
+    DoneEvent,
+    ErrorEvent,
     FeedbackCreate,
     FeedbackView,
+    SourcesEvent,
 )
 from app.rag.service import answers, chats
-from app.rag.streaming import Asking
+from app.rag.streaming import Asking, EventStream
 
 EVENT_STREAM = "text/event-stream"
 AnyRequest = Request[Any, Any, Any]
+NO_ANSWER = documented(raises=[AnswerNotFoundError])
+NO_CHAT = documented(raises=[ChatNotFoundError])
+EVENTS = {
+    "sources": SourcesEvent,
+    "citation": CitationEvent,
+    "delta": DeltaEvent,
+    "done": DoneEvent,
+    "error": ErrorEvent,
+}
 
 
 def wants_stream(request: AnyRequest) -> bool:
-    """Whether the caller asked for server-sent events."""
-    return EVENT_STREAM in request.headers.get("accept", "").lower()
+    """Whether the caller prefers server-sent events to JSON."""
+    return request.accept.best_match([MediaType.JSON, EVENT_STREAM]) == EVENT_STREAM
 
 
 async def respond(asking: Asking, request: AnyRequest) -> Response[Any]:
     """The answer in the form that the caller asked for."""
     if not wants_stream(request):
         return Response(await asking.answer(), status_code=200)
-    material = await asking.retrieve()
-    headers = {"Cache-Control": CacheControlHeader(no_store=True).to_header(), "X-Accel-Buffering": "no"}
-    return ServerSentEvent(asking.events(material), headers=headers, status_code=200)
+    return EventStream(asking.events(await asking.retrieve()))
 
 
 class AnswerController(Controller):
     """Single questions."""
 
     path = "/answers"
-    tags = ["rag"]
+    tags = ["rag"]  # noqa: RUF012 - the framework reads the plain list
 
-    @post("/", operation_id="ask", status_code=200, summary="Ask")
+    @post("/", operation_id="ask", status_code=200, summary="Ask", opt=documented(events=EVENTS))
     async def ask(
         self,
         data: JSONBody[AnswerRequest],
@@ -64,8 +76,8 @@ class AnswerController(Controller):
     ) -> Response[AnswerView]:
         """Answer a question from the documents that the caller may read, each sentence with its source.
 
-        With `Accept: text/event-stream` the same comes as events: `sources`, then `citation` and `delta` for each
-        verified sentence, then `done` with the answer, or `error` with a problem.
+        With `Accept: text/event-stream` the same comes as events: `sources`, then `citation` and `delta` for
+        each verified sentence, then `done` with the answer, or `error` with a problem.
         """
         return await respond(
             Asking(
@@ -79,7 +91,7 @@ class AnswerController(Controller):
             request,
         )
 
-    @get("/{answer_id:uuid}", operation_id="get_answer", summary="Get an answer")
+    @get("/{answer_id:uuid}", operation_id="get_answer", summary="Get an answer", opt=NO_ANSWER)
     async def get_answer(
         self,
         answer_id: FromPath[UUID],
@@ -89,7 +101,13 @@ class AnswerController(Controller):
         """An answer given before; withheld when a document it rests on is no longer the caller's to read."""
         return await answers.get(session, answer_id, principal=principal)
 
-    @post("/{answer_id:uuid}/feedback", operation_id="rate_answer", status_code=200, summary="Rate an answer")
+    @post(
+        "/{answer_id:uuid}/feedback",
+        operation_id="rate_answer",
+        status_code=200,
+        summary="Rate an answer",
+        opt=NO_ANSWER,
+    )
     async def rate_answer(
         self,
         answer_id: FromPath[UUID],
@@ -102,7 +120,10 @@ class AnswerController(Controller):
             session, answer_id, principal=principal, rating=data.rating, comment=data.comment
         )
         return FeedbackView(
-            answer_id=stored.answer_id, rating=data.rating, comment=stored.comment, updated_at=stored.updated_at
+            answer_id=stored.answer_id,
+            rating=data.rating,
+            comment=stored.comment,
+            updated_at=stored.updated_at,
         )
 
 
@@ -110,7 +131,7 @@ class ChatController(Controller):
     """Questions in a row."""
 
     path = "/chats"
-    tags = ["rag"]
+    tags = ["rag"]  # noqa: RUF012 - the framework reads the plain list
 
     @post("/", operation_id="create_chat", summary="Begin a chat")
     async def create_chat(
@@ -134,7 +155,7 @@ class ChatController(Controller):
         rows = await chats.list_page(session, principal=principal, cursor=cursor, limit=limit)
         return page(rows, limit=limit, show=_chat, position=lambda row: Position(row.created_at, row.id))
 
-    @get("/{chat_id:uuid}", operation_id="get_chat", summary="Get a chat")
+    @get("/{chat_id:uuid}", operation_id="get_chat", summary="Get a chat", opt=NO_CHAT)
     async def get_chat(
         self,
         chat_id: FromPath[UUID],
@@ -144,9 +165,16 @@ class ChatController(Controller):
         """One chat; its questions and answers are its messages."""
         return _chat(await chats.get(session, chat_id, principal=principal))
 
-    @post("/{chat_id:uuid}/messages", operation_id="ask_in_chat", status_code=200, summary="Ask in a chat")
+    @post(
+        "/{chat_id:uuid}/messages",
+        operation_id="ask_in_chat",
+        status_code=200,
+        summary="Ask in a chat",
+        opt=documented(raises=[ChatNotFoundError], events=EVENTS),
+    )
     async def ask_in_chat(
         self,
+        *,
         chat_id: FromPath[UUID],
         data: JSONBody[ChatMessageCreate],
         request: AnyRequest,
@@ -168,7 +196,12 @@ class ChatController(Controller):
             request,
         )
 
-    @get("/{chat_id:uuid}/messages", operation_id="list_chat_messages", summary="List a chat's messages")
+    @get(
+        "/{chat_id:uuid}/messages",
+        operation_id="list_chat_messages",
+        summary="List a chat's messages",
+        opt=NO_CHAT,
+    )
     async def list_chat_messages(
         self,
         chat_id: FromPath[UUID],
@@ -181,7 +214,10 @@ class ChatController(Controller):
         rows = await chats.messages_page(session, chat_id, principal=principal, cursor=cursor, limit=limit)
         views = {view.id: view for view in await answers.show_to(session, rows[:limit], principal=principal)}
         return page(
-            rows, limit=limit, show=lambda row: views[row.id], position=lambda row: Position(row.created_at, row.id)
+            rows,
+            limit=limit,
+            show=lambda row: views[row.id],
+            position=lambda row: Position(row.created_at, row.id),
         )
 
 

@@ -2,43 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from litestar import Controller, Request, Response, delete, get, post
-from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.exceptions import InvalidError, UnsupportedMediaError
+from app.exceptions import UnsupportedMediaError
 from app.identity import Principal, Role, require
+from app.openapi import documented
 from app.pagination import Cursor, Limit, Page, Position, page
+from app.parsing.exceptions import ParsingError
 from app.rag.constants import DocumentStatus
+from app.rag.exceptions import (
+    CollectionExistsError,
+    CollectionNotFoundError,
+    DocumentNotFoundError,
+    InvalidValidityError,
+    UnknownAccountError,
+)
 from app.rag.models import Collection, Document
 from app.rag.schemas import (
     CollectionCreate,
     CollectionView,
     DocumentCreate,
+    DocumentForm,
     DocumentProblem,
     DocumentText,
     DocumentView,
 )
 from app.rag.service import collections, documents
 from app.rag.visibility import audience_name
+from app.requests import decode_body, decode_form
 
 AnyRequest = Request[Any, Any, Any]
+JSON = "application/json"
+MULTIPART = "multipart/form-data"
 LONGEST_FILENAME = 255
+NOT_FOUND = documented(raises=[DocumentNotFoundError])
+
+CollectionFilter = Annotated[
+    UUID | None, QueryParameter(name="collection_id", description="Documents of this collection.")
+]
+StatusFilter = Annotated[
+    DocumentStatus | None, QueryParameter(name="status", description="Documents that stand here.")
+]
+VersionNumber = Annotated[
+    int | None,
+    QueryParameter(
+        name="version",
+        ge=1,
+        le=2**31 - 1,
+        description="A version's number; the default is the one answers use.",
+    ),
+]
 
 
 class CollectionController(Controller):
     """Named sets of documents."""
 
     path = "/collections"
-    tags = ["rag"]
+    tags = ["rag"]  # noqa: RUF012 - the framework reads the plain list
 
-    @post("/", operation_id="create_collection", guards=[require(Role.agent)], summary="Create a collection")
+    @post(
+        "/",
+        operation_id="create_collection",
+        guards=[require(Role.agent)],
+        summary="Create a collection",
+        opt=documented(raises=[CollectionExistsError]),
+    )
     async def create_collection(
         self, data: JSONBody[CollectionCreate], session: NamedDependency[AsyncSession]
     ) -> CollectionView:
@@ -55,14 +89,16 @@ class CollectionController(Controller):
     ) -> Page[CollectionView]:
         """Collections that hold something the caller may read, newest first."""
         rows = await collections.list_page(session, principal=principal, cursor=cursor, limit=limit)
-        return page(rows, limit=limit, show=_collection, position=lambda row: Position(row.created_at, row.id))
+        return page(
+            rows, limit=limit, show=_collection, position=lambda row: Position(row.created_at, row.id)
+        )
 
 
 class DocumentController(Controller):
     """Documents and their texts."""
 
     path = "/documents"
-    tags = ["rag"]
+    tags = ["rag"]  # noqa: RUF012 - the framework reads the plain list
 
     @post(
         "/",
@@ -70,6 +106,17 @@ class DocumentController(Controller):
         guards=[require(Role.agent)],
         status_code=202,
         summary="Take in a document",
+        opt=documented(
+            raises=[
+                CollectionNotFoundError,
+                UnsupportedMediaError,
+                ParsingError,
+                UnknownAccountError,
+                InvalidValidityError,
+            ],
+            bodies={JSON: DocumentCreate, MULTIPART: DocumentForm},
+            headers={"Location": "Address of the document."},
+        ),
     )
     async def create_document(
         self,
@@ -77,10 +124,10 @@ class DocumentController(Controller):
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
     ) -> Response[DocumentView]:
-        """Store a document, as JSON with its text or as a multipart form with a `file`, and queue it for the index.
+        """Store a document, as JSON with its text or as a form with a `file`, and queue it for the index.
 
-        The answer comes before the document is searchable: follow `status`. With a `source` that the collection
-        knows already it becomes a new version, of which only the changed chunks are embedded.
+        The answer comes before the document is searchable: follow `status`. With a `source` that the
+        collection knows already it becomes a new version, of which only the changed chunks are embedded.
         """
         document = await documents.take_in(session, await _upload(request), created_by=principal.person_id)
         return Response(
@@ -90,20 +137,26 @@ class DocumentController(Controller):
     @get("/", operation_id="list_documents", summary="List documents")
     async def list_documents(
         self,
+        *,
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
-        collection_id: FromQuery[UUID | None] = None,
-        status: FromQuery[DocumentStatus | None] = None,
+        collection_id: CollectionFilter = None,
+        status: StatusFilter = None,
         cursor: Cursor = None,
         limit: Limit = 20,
     ) -> Page[DocumentView]:
         """Documents that the caller may read, newest first."""
         rows = await documents.list_page(
-            session, principal=principal, collection_id=collection_id, status=status, cursor=cursor, limit=limit
+            session,
+            principal=principal,
+            collection_id=collection_id,
+            status=status,
+            cursor=cursor,
+            limit=limit,
         )
         return page(rows, limit=limit, show=_document, position=lambda row: Position(row.created_at, row.id))
 
-    @get("/{document_id:uuid}", operation_id="get_document", summary="Get a document")
+    @get("/{document_id:uuid}", operation_id="get_document", summary="Get a document", opt=NOT_FOUND)
     async def get_document(
         self,
         document_id: FromPath[UUID],
@@ -113,13 +166,18 @@ class DocumentController(Controller):
         """A document and where it stands on its way into the index."""
         return _document(await documents.get(session, document_id, principal=principal))
 
-    @get("/{document_id:uuid}/text", operation_id="get_document_text", summary="Read a document's text")
+    @get(
+        "/{document_id:uuid}/text",
+        operation_id="get_document_text",
+        summary="Read a document's text",
+        opt=NOT_FOUND,
+    )
     async def get_document_text(
         self,
         document_id: FromPath[UUID],
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
-        version: FromQuery[int | None] = None,
+        version: VersionNumber = None,
     ) -> DocumentText:
         """The stored text that citations point into; without `version` the one that answers use."""
         document, number, text = await documents.read_text(
@@ -132,6 +190,7 @@ class DocumentController(Controller):
         operation_id="delete_document",
         guards=[require(Role.agent)],
         summary="Delete a document",
+        opt=NOT_FOUND,
     )
     async def delete_document(
         self,
@@ -146,37 +205,23 @@ class DocumentController(Controller):
 async def _upload(request: AnyRequest) -> documents.Upload:
     """The upload in a request's body, JSON or multipart; two handlers cannot share a path and a method."""
     kind = request.content_type[0]
-    if kind == "application/json":
-        data = _convert(await request.body())
+    if kind == JSON:
+        data = decode_body(await request.body(), kind, DocumentCreate)
         return _from_fields(data, content=data.content.encode(), filename=None, media_type=data.media_type)
-    if kind == "multipart/form-data":
-        form = dict(await request.form())
-        file = form.pop("file", None)
-        if not isinstance(file, UploadFile):
-            raise InvalidError(
-                "file: the form needs a file", errors=[{"field": "file", "message": "A file is required"}]
-            )
-        declared = form.pop("media_type", None) or file.content_type
-        # The fields are those of the JSON form, so that one schema checks both.
-        data = _convert({**{name: value for name, value in form.items() if value != ""}, "content": "-"})
-        filename = file.filename.replace("\\", "/").rpartition("/")[2][-LONGEST_FILENAME:] or None
-        return _from_fields(data, content=await file.read(), filename=filename, media_type=str(declared))
-    raise UnsupportedMediaError("Send application/json or multipart/form-data.")
-
-
-def _convert(body: bytes | dict[str, Any]) -> DocumentCreate:
-    try:
-        if isinstance(body, bytes):
-            return msgspec.json.decode(body, type=DocumentCreate)
-        return msgspec.convert(body, DocumentCreate, strict=False)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        message, _, place = str(error).partition(" - at `$")
-        field = place.strip("`.") or "body"
-        raise InvalidError(f"{field}: {message}", errors=[{"field": field, "message": message}]) from error
+    if kind == MULTIPART:
+        form = await decode_form(request, DocumentForm)
+        filename = form.file.filename.replace("\\", "/").rpartition("/")[2][-LONGEST_FILENAME:] or None
+        return _from_fields(
+            form,
+            content=await form.file.read(),
+            filename=filename,
+            media_type=form.media_type or form.file.content_type,
+        )
+    raise UnsupportedMediaError(f"Send {JSON} or {MULTIPART}.")
 
 
 def _from_fields(
-    data: DocumentCreate, *, content: bytes, filename: str | None, media_type: str | None
+    data: DocumentCreate | DocumentForm, *, content: bytes, filename: str | None, media_type: str | None
 ) -> documents.Upload:
     return documents.Upload(
         collection_id=data.collection_id,

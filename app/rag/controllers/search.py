@@ -8,6 +8,7 @@ from litestar.params import JSONBody
 
 from app.database import Database
 from app.identity import Principal
+from app.rag.evidence import section
 from app.rag.retrieval import Hit, Scope
 from app.rag.runtime import Rag
 from app.rag.schemas import Scores, SearchFilters, SearchItem, SearchRequest, SearchResults
@@ -52,7 +53,7 @@ def _item(hit: Hit) -> SearchItem:
         collection_id=hit.collection_id,
         title=hit.title,
         source=hit.source,
-        heading_path=list(hit.heading_path),
+        heading_path=section(hit),
         text=hit.text,
         start=hit.start,
         end=hit.end,

@@ -1,0 +1,76 @@
+"""What a handler says of itself that its signature cannot: passed as its ``opt``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from litestar.handlers import HTTPRouteHandler
+
+from app.exceptions import DatabaseUnavailableError, TrideskError, UnavailableError
+from app.identity.exceptions import (
+    AccountExistsError,
+    InvalidKeyRequestError,
+    PersonExistsError,
+    UnknownAccountError,
+    UnknownPersonError,
+)
+
+OPT = "documented"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """See ``documented``."""
+
+    raises: tuple[type[TrideskError], ...] = ()
+    bodies: Mapping[str, Any] = field(default_factory=dict)
+    events: Mapping[str, Any] = field(default_factory=dict)
+    example: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def documented(
+    *,
+    raises: Sequence[type[TrideskError]] = (),
+    bodies: Mapping[str, Any] | None = None,
+    events: Mapping[str, Any] | None = None,
+    example: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """A handler's ``opt``: ``@post("/", opt=documented(raises=[CollectionExistsError]))``.
+
+    ``raises``: errors of its own, beside those that every operation can give. ``bodies``: media type to
+    Struct, where the handler reads the request itself. ``events``: event name to Struct, where it also
+    answers with server-sent events. ``example``: a body that works; otherwise one is put together from the
+    fields' examples. ``headers``: name to description, of the successful response.
+    """
+    declaration = Declaration(
+        raises=tuple(raises),
+        bodies=bodies or {},
+        events=events or {},
+        example=example,
+        headers=headers or {},
+    )
+    return {OPT: declaration}
+
+
+def declaration_of(handler: HTTPRouteHandler) -> Declaration:
+    """What the handler declared; nothing, if it did not."""
+    declared = handler.opt.get(OPT)
+    if isinstance(declared, Declaration):
+        return declared
+    return _ELSEWHERE.get(str(handler.operation_id), Declaration())
+
+
+# Operations of rooms that stand below this one and so cannot import it.
+_ELSEWHERE = {
+    "get_readiness": Declaration(raises=(UnavailableError, DatabaseUnavailableError)),
+    "create_account": Declaration(raises=(AccountExistsError,)),
+    "create_person": Declaration(raises=(PersonExistsError, UnknownAccountError)),
+    "update_person": Declaration(raises=(UnknownAccountError,)),
+    "create_api_key": Declaration(
+        raises=(InvalidKeyRequestError, UnknownPersonError), example={"name": "Support desk", "role": "agent"}
+    ),
+}
