@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -25,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.config import Settings
 from app.embedded import EmbeddedPostgres
-from app.exceptions import ConfigurationError, DatabaseUnavailableError
+from app.exceptions import ConfigurationError, DatabaseUnavailableError, TrideskError
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,16 @@ CONNECT_TIMEOUT = 5.0  # seconds
 COMMAND_TIMEOUT = 300.0  # seconds; a stuck connection must not hold a worker for ever
 
 AWAY_SQLSTATES = ("08", "57P", "53300")
-AWAY_ERRNOS = {errno.ECONNREFUSED, errno.ECONNRESET, errno.ENOENT, errno.EPIPE, errno.ETIMEDOUT, errno.EHOSTUNREACH}
+AWAY_ERRNOS = {
+    errno.ECONNREFUSED,
+    errno.ECONNRESET,
+    errno.ECONNABORTED,
+    errno.ENOENT,  # no socket file: the server has not been started
+    errno.EPIPE,
+    errno.ETIMEDOUT,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+}
 
 
 class Database:
@@ -77,7 +87,9 @@ class Database:
 
     def open(self) -> None:
         """Make the engine; connections are opened when first used."""
-        self._engine = create_engine(self.dsn(), pool_size=self.settings.database_pool_size, schema=self.schema)
+        self._engine = create_engine(
+            self.dsn(), pool_size=self.settings.database_pool_size, schema=self.schema
+        )
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
 
     async def start(self) -> None:
@@ -102,11 +114,17 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
-        """A session in one transaction: committed at the end of the block, rolled back by an exception."""
+        """A session in one transaction: committed at the end of the block, rolled back by an exception.
+
+        Connecting or a statement that takes too long is a ``DatabaseUnavailableError``.
+        """
         if self._sessions is None:
             raise DatabaseUnavailableError("The database is not open.")
-        async with self._sessions() as session, session.begin():
-            yield session
+        try:
+            async with self._sessions() as session, session.begin():
+                yield session
+        except TimeoutError as error:  # the driver's own, which says nothing of a database
+            raise DatabaseUnavailableError("The database does not answer in time.") from error
 
     async def ping(self) -> None:
         """One round trip; ``DatabaseUnavailableError`` when there is no answer in ``CONNECT_TIMEOUT``."""
@@ -114,9 +132,17 @@ class Database:
             async with asyncio.timeout(CONNECT_TIMEOUT), self.engine.connect() as connection:
                 await connection.execute(text("select 1"))
         except Exception as error:
-            if self._embedded is not None:
-                await asyncio.to_thread(self._embedded.ensure)
+            await self.revive()
             raise DatabaseUnavailableError("The database does not answer.") from error
+
+    async def revive(self) -> None:
+        """See that somebody restarts the embedded server; raises nothing, a server of your own is yours."""
+        if self._embedded is None:
+            return
+        try:
+            await asyncio.to_thread(self._embedded.ensure)
+        except (TrideskError, OSError) as error:
+            logger.warning("the embedded Postgres cannot be revived: %s", error)
 
     async def check_server(self) -> tuple[str, str]:
         """(server version, pgvector version); ``ConfigurationError`` says what is too old and what to do."""
@@ -129,7 +155,9 @@ class Database:
         if number < MINIMUM_SERVER:
             raise ConfigurationError(f"Postgres {server} is too old: Tridesk needs 16 or newer")
         if pgvector is None:
-            raise ConfigurationError("pgvector is not installed in this database: run `tridesk migrate` as its owner")
+            raise ConfigurationError(
+                "pgvector is not installed in this database: run `tridesk migrate` as its owner"
+            )
         if tuple(int(part) for part in pgvector.split(".")[:3]) < MINIMUM_PGVECTOR:
             raise ConfigurationError(
                 f"pgvector {pgvector} is too old: install 0.8.4 or newer, then ALTER EXTENSION vector UPDATE"
@@ -139,7 +167,6 @@ class Database:
 
 def create_engine(dsn: str, *, pool_size: int = 5, schema: str | None = None, **options: Any) -> AsyncEngine:
     """An asyncpg engine. Statement names are unique so that it also works behind a transaction pooler."""
-    server_settings = {"search_path": f"{schema},public"} if schema else {}
     return create_async_engine(
         dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
         pool_size=pool_size,
@@ -149,11 +176,16 @@ def create_engine(dsn: str, *, pool_size: int = 5, schema: str | None = None, **
         connect_args={
             "timeout": CONNECT_TIMEOUT,
             "command_timeout": COMMAND_TIMEOUT,
-            "server_settings": server_settings,
+            "server_settings": server_settings(schema),
             "prepared_statement_name_func": lambda: f"__tridesk_{uuid4()}__",
         },
         **options,
     )
+
+
+def server_settings(schema: str | None) -> dict[str, str]:
+    """What a connection says when it opens: names are looked up in ``schema`` first; extensions in public."""
+    return {"search_path": f"{schema},public"} if schema else {}
 
 
 async def provide_session(state: State) -> AsyncGenerator[AsyncSession, None]:
@@ -164,19 +196,32 @@ async def provide_session(state: State) -> AsyncGenerator[AsyncSession, None]:
 
 
 def is_database_away(error: BaseException | None) -> bool:
-    """Whether an error means that the server is gone, rather than that a statement is wrong."""
+    """Whether an error means that the server is gone, rather than that a statement is wrong.
+
+    An error of our own tree says itself what it is about: a model endpoint that refuses the connection has
+    the same cause as a database that does.
+    """
     while error is not None:
-        if isinstance(error, DatabaseUnavailableError | PoolTimeoutError):
-            return True
-        if isinstance(error, DBAPIError) and error.connection_invalidated:
-            return True
-        if isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(AWAY_SQLSTATES):
-            return True
-        if isinstance(error, OSError) and error.errno in AWAY_ERRNOS:
-            return True
-        if isinstance(error, asyncpg.InterfaceError) and "clos" in str(error):
+        if isinstance(error, TrideskError):
+            return isinstance(error, DatabaseUnavailableError)
+        if _says_away(error):
             return True
         error = getattr(error, "orig", None) or error.__cause__
+    return False
+
+
+def _says_away(error: BaseException) -> bool:
+    match error:
+        case PoolTimeoutError() | socket.gaierror():
+            return True
+        case DBAPIError(connection_invalidated=True):
+            return True
+        case asyncpg.PostgresError():
+            return (error.sqlstate or "").startswith(AWAY_SQLSTATES)
+        case OSError():  # with a file name it is about a file
+            return error.errno in AWAY_ERRNOS and error.filename is None
+        case asyncpg.InterfaceError():
+            return "clos" in str(error)
     return False
 
 

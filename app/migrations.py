@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -15,11 +16,12 @@ from app.database import Database
 
 MIGRATION_LOCK = 0x7472_6964_6573_6B  # "tridesk": two servers that start at once migrate one after the other
 MODEL_MODULES = ("app.identity.models", "app.rag.models")
+_in_this_process = threading.Lock()
 INI = Path(__file__).parent.parent / "alembic.ini"
 
 
 def alembic_config(**attributes: Any) -> Config:
-    """alembic's configuration; ``dsn`` (the owner's), ``app_role`` and ``schema`` reach db/migrations/env.py."""
+    """alembic's configuration; ``dsn`` (the owner's), ``app_role`` and ``schema`` reach its env.py."""
     config = Config(INI)
     config.attributes.update(attributes)
     return config
@@ -32,7 +34,8 @@ def migrate(database: Database, *, revision: str = "head") -> None:
         dsn=database.dsn("owner"), app_role=unquote(app_role) if app_role else None, schema=database.schema
     )
     move = command.downgrade if revision == "base" else command.upgrade
-    move(config, revision)
+    with _in_this_process:  # alembic keeps what it works on in module globals
+        move(config, revision)
 
 
 def head_revision() -> str:

@@ -1,11 +1,12 @@
 """One embedded Postgres a run, migrated by the real migrations; the real app on it.
 
-Tests commit for real and keep apart by their own names: a rule that only holds inside a rolled-back transaction is
-not shown to hold. ``clean`` empties the tables for a test that counts.
+Tests commit for real and keep apart by their own names: a rule that only holds inside a rolled-back
+transaction is not shown to hold. ``clean`` empties the tables for a test that counts.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -60,8 +61,24 @@ async def rag(settings: Settings, database: Database) -> AsyncIterator[Rag]:
 async def app(settings: Settings, database: Database, rag: Rag) -> AsyncIterator[Litestar]:
     """The real app; without a worker, so that tests decide when jobs run."""
     app = create_app(settings, database=database, rag=rag)
-    async with app.lifespan():
-        yield app
+    opened, finished = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        # In a task of its own: the lifespan's cancel scopes must be left by the task that entered them,
+        # and pytest tears fixtures down in another.
+        async with app.lifespan():
+            opened.set()
+            await finished.wait()
+
+    living = asyncio.create_task(live())
+    waiting = asyncio.create_task(opened.wait())
+    await asyncio.wait({living, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if living.done():
+        await living
+    yield app
+    finished.set()
+    await living
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +133,14 @@ def unique() -> str:
 async def clean(database: Database) -> None:
     """Empties the tables of the rag room."""
     async with database.engine.begin() as connection:
-        for table in ("feedback", "answer", "chat", "document", "collection", "lexeme_delta", "lexeme_statistic"):
+        for table in (
+            "feedback",
+            "answer",
+            "chat",
+            "document",
+            "collection",
+            "lexeme_delta",
+            "lexeme_statistic",
+        ):
             await connection.execute(text(f"delete from {table}"))
         await connection.execute(text("delete from corpus_delta"))

@@ -8,32 +8,30 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import ColumnElement, and_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database, is_database_away
 from app.exceptions import TrideskError, UnavailableError
+from app.jobs import LAST_ATTEMPT
 from app.parsing.isolation import IsolatedPool
 from app.rag.chunking import Chunk as Passage
 from app.rag.constants import DocumentStatus
 from app.rag.embeddings import Embedder
-from app.rag.lexical import expand
 from app.rag.models import Chunk, ChunkEmbedding, Document, DocumentVersion
 from app.rag.preparation import ChunkingPlan, Prepared, prepare
 from app.rag.queries import query
 from app.rag.retrieval import vector_literal
+from app.rag.storing import ChunkWriter, IngestReport
 
 logger = logging.getLogger(__name__)
 
-LAST_ATTEMPT = 5
 EMBED_SLICE = 64  # chunks embedded between two progress reports
-STORE_SLICE = 500  # rows a statement; bounds the memory of a 900-page document
 PROGRESS_INTERVAL = 0.5  # seconds
 FOLD_AFTER = 50_000  # appended statistics rows
 FOLD_LOCK = 0x7472_6964_0001
@@ -44,15 +42,6 @@ class IngestJob(msgspec.Struct, frozen=True, kw_only=True):
 
     document_id: UUID
     version: int
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """What storing a version changed, in chunks."""
-
-    embedded: int
-    kept: int
-    removed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +86,9 @@ class Ingestor:
                 raise
             passing = isinstance(error, UnavailableError) or not isinstance(error, TrideskError)
             final = not passing or attempts >= LAST_ATTEMPT
-            await self._mark_failed(job, error, status=DocumentStatus.FAILED if final else DocumentStatus.QUEUED)
+            await self._mark_failed(
+                job, error, status=DocumentStatus.FAILED if final else DocumentStatus.QUEUED
+            )
             if not final:
                 raise
             if not isinstance(error, TrideskError):
@@ -125,20 +116,28 @@ class Ingestor:
         return report
 
     async def _begin(self, document_id: UUID, version: int) -> _Source | None:
-        async with self._database.session() as session:
-            document = await session.get(Document, document_id)
-            if document is None or document.latest_version != version or document.status == DocumentStatus.READY:
-                return None
-            document.status = DocumentStatus.RUNNING
-            document.progress = 0
-            document.error_code = document.error_detail = None
-            content = await session.scalar(
-                select(DocumentVersion.content).where(
-                    DocumentVersion.document_id == document_id, DocumentVersion.number == version
-                )
+        # One conditional statement: a newer version that comes meanwhile must not be marked by this one.
+        begun = (
+            update(Document)
+            .where(_is_at_work(document_id, version))
+            .values(status=DocumentStatus.RUNNING, progress=0, error_code=None, error_detail=None)
+            .returning(
+                Document.filename,
+                Document.media_type,
+                Document.declared_title,
+                Document.product,
+                Document.product_version,
             )
+        )
+        content = select(DocumentVersion.content).where(
+            DocumentVersion.document_id == document_id, DocumentVersion.number == version
+        )
+        async with self._database.session() as session:
+            document = (await session.execute(begun)).one_or_none()
+            if document is None:
+                return None
             return _Source(
-                content=content or b"",
+                content=await session.scalar(content) or b"",
                 filename=document.filename,
                 media_type=document.media_type,
                 title=document.declared_title,
@@ -158,7 +157,9 @@ class Ingestor:
             )
         # A passage that now stands more often than before needs its vector again, hence counts.
         needed = Counter(each.hash for each in passages)
-        wanted = {each.hash: each.embedding_text for each in passages if needed[each.hash] > present[each.hash]}
+        wanted = {
+            each.hash: each.embedding_text for each in passages if needed[each.hash] > present[each.hash]
+        }
         hashes = list(wanted)
         vectors: dict[str, str] = {}
         reported = time.monotonic()
@@ -174,9 +175,7 @@ class Ingestor:
     async def _report_progress(self, document_id: UUID, version: int, progress: float) -> None:
         async with self._database.session() as session:
             await session.execute(
-                update(Document)
-                .where(Document.id == document_id, Document.latest_version == version)
-                .values(progress=round(progress, 3))
+                update(Document).where(_is_at_work(document_id, version)).values(progress=round(progress, 3))
             )
 
     async def _store(
@@ -185,11 +184,21 @@ class Ingestor:
         """One transaction: chunks replaced, vectors added, the version served."""
         async with self._database.session() as session:
             document = await session.get(Document, document_id, with_for_update=True)
-            if document is None or document.latest_version != version or document.status == DocumentStatus.READY:
+            if (
+                document is None
+                or document.latest_version != version
+                or document.status == DocumentStatus.READY
+            ):
                 return None
-            writer = _ChunkWriter(session=session, document=document, version=version, model_id=self._model_id)
+            writer = ChunkWriter(session=session, document=document, version=version, model_id=self._model_id)
             report = await writer.replace(prepared.passages, vectors)
-            document.title = document.declared_title or prepared.title or document.filename or "Untitled"
+            document.title = (
+                document.declared_title
+                or prepared.title
+                or document.filename
+                or document.source
+                or "Untitled"
+            )
             document.media_type = prepared.media_type
             document.language = prepared.language
             document.status = DocumentStatus.READY
@@ -213,7 +222,7 @@ class Ingestor:
         async with self._database.session() as session:
             await session.execute(
                 update(Document)
-                .where(Document.id == job.document_id, Document.latest_version == job.version)
+                .where(_is_at_work(job.document_id, job.version))
                 .values(
                     status=status,
                     error_code=error.code if isinstance(error, TrideskError) else "internal_error",
@@ -229,99 +238,16 @@ class Ingestor:
                 await fold_statistics(session)
 
 
+def _is_at_work(document_id: UUID, version: int) -> ColumnElement[bool]:
+    """The document still waits for this version: no newer one has come, and no other run has stored it."""
+    return and_(
+        Document.id == document_id,
+        Document.latest_version == version,
+        Document.status.in_([DocumentStatus.QUEUED, DocumentStatus.RUNNING]),
+    )
+
+
 async def fold_statistics(session: AsyncSession) -> None:
     """Fold the appended BM25 differences into the statistics; sums stay what they are."""
     if await session.scalar(text("select pg_try_advisory_xact_lock(:key)"), {"key": FOLD_LOCK}):
         await session.execute(query("fold_statistics"))
-
-
-class _ChunkWriter:
-    """Replaces the chunks of one document inside the caller's transaction."""
-
-    def __init__(self, *, session: AsyncSession, document: Document, version: int, model_id: int) -> None:
-        self._session = session
-        self._document = document
-        self._model_id = model_id
-        self._scope: dict[str, Any] = {
-            "version": version,
-            "audience": document.audience,
-            "valid_from": document.valid_from,
-            "valid_until": document.valid_until,
-        }
-
-    async def replace(self, passages: list[Passage], vectors: dict[str, str]) -> IngestReport:
-        """Kept chunks keep id, words and vector; gone ones are deleted, new ones inserted."""
-        present: defaultdict[str, deque[UUID]] = defaultdict(deque)
-        rows = await self._session.execute(
-            select(Chunk.id, Chunk.hash).where(Chunk.document_id == self._document.id).order_by(Chunk.ordinal)
-        )
-        for chunk_id, chunk_hash in rows:
-            present[chunk_hash].append(chunk_id)
-        kept: list[tuple[UUID, Passage]] = []
-        added: list[Passage] = []
-        for passage in passages:
-            if present[passage.hash]:
-                kept.append((present[passage.hash].popleft(), passage))
-            else:
-                added.append(passage)
-        gone = [chunk_id for ids in present.values() for chunk_id in ids]
-        await self._session.execute(delete(Chunk).where(Chunk.id.in_(gone)))
-        await self._move(kept)
-        await self._insert(added, vectors)
-        await self._embed_kept(kept, vectors)
-        return IngestReport(embedded=len(vectors), kept=len(kept), removed=len(gone))
-
-    async def _move(self, kept: list[tuple[UUID, Passage]]) -> None:
-        for start in range(0, len(kept), STORE_SLICE):
-            rows = [{"id": chunk_id, **_place(each)} for chunk_id, each in kept[start : start + STORE_SLICE]]
-            await self._session.execute(query("move_chunks"), self._scope | {"rows": _json(rows)})
-        if kept:
-            scope = {key: value for key, value in self._scope.items() if key != "version"}
-            await self._session.execute(query("move_embeddings"), scope | {"document_id": self._document.id})
-
-    async def _insert(self, added: list[Passage], vectors: dict[str, str]) -> None:
-        shared = self._scope | {"document_id": self._document.id, "collection_id": self._document.collection_id}
-        for start in range(0, len(added), STORE_SLICE):
-            part = {each.ordinal: each for each in added[start : start + STORE_SLICE]}
-            rows = [_place(each) | _words(each) for each in part.values()]
-            inserted = (await self._session.execute(query("store_chunks"), shared | {"rows": _json(rows)})).all()
-            await self._store_vectors({row.id: vectors[part[row.ordinal].hash] for row in inserted})
-
-    async def _embed_kept(self, kept: list[tuple[UUID, Passage]], vectors: dict[str, str]) -> None:
-        """Kept chunks that had no vector under this model: after a change of model."""
-        await self._store_vectors(
-            {chunk_id: vectors[each.hash] for chunk_id, each in kept if each.hash in vectors}
-        )
-
-    async def _store_vectors(self, vectors: dict[UUID, str]) -> None:
-        ids = list(vectors)
-        for start in range(0, len(ids), STORE_SLICE):
-            part = ids[start : start + STORE_SLICE]
-            await self._session.execute(
-                query("store_embeddings"),
-                {"model_id": self._model_id, "ids": part, "embeddings": [vectors[each] for each in part]},
-            )
-
-
-def _place(passage: Passage) -> dict[str, Any]:
-    return {
-        "ordinal": passage.ordinal,
-        "heading_path": list(passage.heading_path),
-        "span_start": passage.start,
-        "span_end": passage.end,
-    }
-
-
-def _words(passage: Passage) -> dict[str, Any]:
-    return {
-        "header": passage.header,
-        "text": passage.text,
-        "lexical_header": expand(passage.header),
-        "lexical_text": expand(passage.text),
-        "hash": passage.hash,
-        "tokens": passage.tokens,
-    }
-
-
-def _json(rows: list[dict[str, Any]]) -> str:
-    return msgspec.json.encode(rows).decode()

@@ -11,7 +11,17 @@ from typing import Any
 from uuid import UUID
 
 from pgvector.sqlalchemy import HALFVEC
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, Text, UniqueConstraint, func, text
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Identity,
+    Index,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -70,6 +80,7 @@ class DocumentVersion(Base):
     number: Mapped[int] = mapped_column(primary_key=True)
     content: Mapped[bytes] = mapped_column(deferred=True)
     content_hash: Mapped[str]
+    audience: Mapped[list[str]] = mapped_column(ARRAY(Text))
     text: Mapped[str | None] = mapped_column(deferred=True)
     pages: Mapped[int | None]
     chunks_embedded: Mapped[int | None]

@@ -36,7 +36,7 @@ class Prepared:
     passages: list[Chunk]
 
 
-def prepare(
+def prepare(  # noqa: PLR0917 - what crosses to a child process is a plain tuple
     content: bytes,
     filename: str | None,
     media_type: str | None,

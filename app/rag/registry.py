@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, text
+from uuid import UUID
+
+from sqlalchemy import Select, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app.exceptions import ConfigurationError
 from app.rag.constants import HNSW_EF_CONSTRUCTION, HNSW_M, MAX_HNSW_DIMENSIONS
-from app.rag.models import EmbeddingModel
+from app.rag.models import Chunk, ChunkEmbedding, EmbeddingModel
 
 
 async def find_model(session: AsyncSession, name: str) -> EmbeddingModel | None:
     """The registered model of that name."""
-    found: EmbeddingModel | None = await session.scalar(select(EmbeddingModel).where(EmbeddingModel.name == name))
+    found: EmbeddingModel | None = await session.scalar(
+        select(EmbeddingModel).where(EmbeddingModel.name == name)
+    )
     return found
 
 
 async def register_model(connection: AsyncConnection, *, name: str, dimensions: int) -> bool:
-    """Register a model and make its index, as the tables' owner; whether it is a new one beside others."""
+    """Register a model and make its index, as the tables' owner; whether stored chunks lack its vectors.
+
+    They do after a change of model, and after a return to one that has missed documents since. Asked of the
+    chunks themselves: a process that dies between registering and queueing leaves nothing undone.
+    """
     if dimensions > MAX_HNSW_DIMENSIONS:
         raise ConfigurationError(
             f"{name} has {dimensions} dimensions; set EMBEDDING_DIMENSIONS to {MAX_HNSW_DIMENSIONS} or fewer"
         )
-    others = await connection.scalar(select(EmbeddingModel.id).where(EmbeddingModel.name != name).limit(1))
     statement = insert(EmbeddingModel).values(name=name, dimensions=dimensions).on_conflict_do_nothing()
-    fresh = await connection.scalar(statement.returning(EmbeddingModel.id))
+    await connection.execute(statement)
     row = (await connection.execute(select(EmbeddingModel).where(EmbeddingModel.name == name))).one()
     if row.dimensions != dimensions:
         raise ConfigurationError(f"{name} is stored with {row.dimensions} dimensions, not {dimensions}")
@@ -36,4 +43,12 @@ async def register_model(connection: AsyncConnection, *, name: str, dimensions: 
             f" with (m = {HNSW_M}, ef_construction = {HNSW_EF_CONSTRUCTION}) where model_id = {int(row.id)}"
         )
     )
-    return fresh is not None and others is not None
+    return bool(await connection.scalar(select(lacking_vectors(row.id).exists())))
+
+
+def lacking_vectors(model_id: int) -> Select[UUID]:
+    """Documents with a chunk that has no vector under the model; each as often as it has such chunks."""
+    vector = select(ChunkEmbedding.chunk_id).where(
+        ChunkEmbedding.chunk_id == Chunk.id, ChunkEmbedding.model_id == model_id
+    )
+    return select(Chunk.document_id).where(~vector.exists())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,9 +17,8 @@ from app.rag.constants import HNSW_EF_SEARCH
 from app.rag.lexical import expand
 from app.rag.queries import SQL
 
-
 CANDIDATES = 50  # finalists of each arm
-POSTINGS_BUDGET = 3_000  # candidates that the word arm reads; see the README for the measured trade
+POSTINGS_BUDGET = 1_500  # candidates that the word arm reads; see the README for the measured trade
 MAX_TERMS = 16  # words that may find candidates; all words score
 EXACT_UNTIL = 12_000  # chunks; below it, scanning every vector is as fast as the index and exact
 LONGEST_QUERY = 2_000  # characters of a question that are searched; the rest is a document, not a question
@@ -100,7 +98,9 @@ class Retriever:
         small = self._corpus_chunks <= EXACT_UNTIL or scope.documents is not None
         arm = "none" if embedding is None else "exact" if small else "hnsw"
         candidates = max(candidates, limit)
-        await session.execute(SESSION_SETTINGS, {"ef_search": str(max(HNSW_EF_SEARCH, min(candidates, 1000)))})
+        await session.execute(
+            SESSION_SETTINGS, {"ef_search": str(max(HNSW_EF_SEARCH, min(candidates, 1000)))}
+        )
         rows = (
             await session.execute(
                 self._statements[arm],
@@ -131,11 +131,15 @@ def vector_literal(vector: NDArray[np.float32]) -> str:
 def _compose(arm: str, *, model_id: int, dimensions: int) -> TextClause:
     visible = load_sql(SQL / "visible.sql").strip()
     literals = {"model_id": int(model_id), "dimensions": int(dimensions)}
-    nearest = load_sql(SQL / f"nearest_{arm}.sql").format(visible=visible.format(alias="e", chunk="e.chunk_id"), **literals)
+    nearest = load_sql(SQL / f"nearest_{arm}.sql").format(
+        visible=visible.format(alias="e", chunk="e.chunk_id"), **literals
+    )
     cosine = load_sql(SQL / "cosine.sql").format(**literals).partition("\n")[2] if arm != "none" else "null"
     return text(
         load_sql(SQL / "search.sql").format(
-            visible_chunk=visible.format(alias="c", chunk="c.id"), nearest=nearest.strip(), cosine_of_finalist=cosine.strip()
+            visible_chunk=visible.format(alias="c", chunk="c.id"),
+            nearest=nearest.strip(),
+            cosine_of_finalist=cosine.strip(),
         )
     )
 
@@ -165,5 +169,3 @@ def _hit(row: Any) -> Hit:
         rank_bm25=row.rank_bm25,
         rank_dense=row.rank_dense,
     )
-
-

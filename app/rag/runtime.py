@@ -21,6 +21,7 @@ from app.rag.retrieval import Retriever
 from app.rag.tokens import TiktokenTokenizer
 
 TARGET_TOKENS = 256
+LOCAL_TARGET_TOKENS = 128  # short passages suit the small model better: see the README's figures
 MAXIMUM_TOKENS = 400
 SPECIAL_TOKENS = 2  # [CLS] and [SEP] of the local model's window
 
@@ -45,7 +46,9 @@ async def open_rag(settings: Settings, database: Database) -> AsyncIterator[Rag]
         async with database.session() as session:
             model = await find_model(session, embedder.model)
         if model is None:
-            raise ConfigurationError(f"{embedder.model} is not registered in the database: run `tridesk migrate`")
+            raise ConfigurationError(
+                f"{embedder.model} is not registered in the database: run `tridesk migrate`"
+            )
         completer = open_completer(settings)
         if completer is not None:
             stack.push_async_callback(completer.aclose)
@@ -74,10 +77,11 @@ async def open_rag(settings: Settings, database: Database) -> AsyncIterator[Rag]
 
 
 def chunking_plan(embedder: Embedder) -> ChunkingPlan:
-    """How to cut for a model: never more than its window, in its own tokens where the tokenizer is at hand."""
+    """How to cut for a model: never more than its window, in its own tokens where they can be counted."""
     tokenizer_file = getattr(embedder, "tokenizer_path", None)
     maximum = min(MAXIMUM_TOKENS, embedder.window - SPECIAL_TOKENS)
-    return ChunkingPlan(tokenizer_file=tokenizer_file, target=min(TARGET_TOKENS, maximum), maximum=maximum)
+    target = TARGET_TOKENS if tokenizer_file is None else LOCAL_TARGET_TOKENS
+    return ChunkingPlan(tokenizer_file=tokenizer_file, target=min(target, maximum), maximum=maximum)
 
 
 async def open_embedder(settings: Settings, database: Database | None = None) -> Embedder:
@@ -108,13 +112,16 @@ async def open_embedder(settings: Settings, database: Database | None = None) ->
     return await OpenAIEmbedder.open(dimensions=settings.embedding_dimensions, **options)
 
 
-async def model_identity(settings: Settings) -> tuple[str, int]:
-    """(name, dimensions) of the configured embedding model, without loading the local one."""
+async def model_identity(settings: Settings, database: Database | None = None) -> tuple[str, int]:
+    """(name, dimensions) of the configured embedding model, without loading the local one.
+
+    With a migrated ``database`` that knows the model its endpoint is not asked, and may be away.
+    """
     if settings.embedding_model is None:
         from app.rag.embeddings.local import LocalEmbedder  # noqa: PLC0415 - see `open_embedder`
 
         return LocalEmbedder.model, LocalEmbedder.dimensions
-    embedder = await open_embedder(settings)
+    embedder = await open_embedder(settings, database)
     await embedder.aclose()
     return embedder.model, embedder.dimensions
 

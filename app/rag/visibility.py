@@ -1,17 +1,18 @@
-"""Who may read what: a document's audience against a reader's tokens; one rule for lists, search and answers."""
+"""Who may read what: an audience against a reader's tokens; one rule for lists, search and answers."""
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_
-from sqlalchemy.dialects.postgresql import array
-from sqlalchemy.types import Text
+from sqlalchemy import ColumnElement, Text, cast, or_
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.identity import Principal
-from app.rag.models import Answer, Chat, Document
+from app.rag.models import Answer, Chat, Document, DocumentVersion
 
 STAFF = "staff"
+WIDEST_FIRST = ("public", "customers", "account", STAFF)
 
 
 def audience_tokens(audience: str) -> list[str]:
@@ -24,9 +25,25 @@ def audience_name(tokens: list[str]) -> str:
     return next((token for token in tokens if token != STAFF), STAFF)
 
 
-def readable(principal: Principal) -> ColumnElement[bool]:
-    """Documents whose audience the reader belongs to."""
-    return Document.audience.overlap(array(principal.audiences, type_=Text))  # type: ignore[attr-defined]  # ARRAY comparator
+def narrower(one: list[str], other: list[str]) -> list[str]:
+    """The stored array of those who belong to both audiences; of two accounts that is staff alone."""
+    if audience_name(one) == audience_name(other):
+        return one
+    wide, narrow = sorted((one, other), key=lambda tokens: WIDEST_FIRST.index(_kind(tokens)))
+    return [STAFF] if _kind(wide) == _kind(narrow) else narrow
+
+
+def _kind(tokens: list[str]) -> str:
+    return audience_name(tokens).partition(":")[0]
+
+
+def readable(
+    principal: Principal, table: type[Document] | type[DocumentVersion] = Document
+) -> ColumnElement[bool]:
+    """Rows whose audience the reader belongs to; a version has an audience of its own."""
+    audience: Any = table.audience  # the comparator of ARRAY, which the mapped type hides
+    overlaps: ColumnElement[bool] = audience.overlap(cast(list(principal.audiences), ARRAY(Text)))
+    return overlaps
 
 
 def owned(table: type[Answer] | type[Chat], principal: Principal) -> ColumnElement[bool]:
@@ -45,5 +62,3 @@ def answerable_to(table: type[Answer] | type[Chat], principal: Principal) -> Col
 def rater_of(principal: Principal) -> UUID | None:
     """Whom a verdict belongs to."""
     return principal.person_id or principal.key_id
-
-

@@ -9,6 +9,7 @@ from alembic import context
 from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from app.database import server_settings
 from app.migrations import MIGRATION_LOCK, MODEL_MODULES
 from app.models import Base
 
@@ -16,7 +17,7 @@ for module in MODEL_MODULES:
     importlib.import_module(module)
 
 
-def run(connection: Connection) -> None:
+def run(connection: Connection, schema: str | None) -> None:
     """Migrate on an open connection."""
     connection.execute(text("select pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
     connection.commit()
@@ -25,6 +26,7 @@ def run(connection: Connection) -> None:
             connection=connection,
             target_metadata=Base.metadata,
             transaction_per_migration=True,
+            version_table_schema=schema,  # by its bare name the one in public would be found, too
             compare_server_default=False,
         )
         with context.begin_transaction():
@@ -40,11 +42,13 @@ async def run_async(dsn: str, schema: str | None) -> None:
     engine = create_async_engine(
         dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
         poolclass=pool.NullPool,
-        connect_args={"server_settings": {"search_path": f"{schema},public"}} if schema else {},
+        connect_args={"server_settings": server_settings(schema)},
     )
-    async with engine.connect() as connection:
-        await connection.run_sync(run)
-    await engine.dispose()
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(run, schema)
+    finally:
+        await engine.dispose()
 
 
 asyncio.run(run_async(context.config.attributes["dsn"], context.config.attributes.get("schema")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +12,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identity import Principal
+from app.rag.answering import READER_LEFT
 from app.rag.constants import Outcome, Rating
-from app.rag.evidence import Composition, Evidence, Material, Statement
+from app.rag.evidence import MARKER, Composition, Evidence, Material, Statement, section
 from app.rag.exceptions import AnswerNotFoundError
 from app.rag.models import Answer, Document, Feedback
 from app.rag.schemas import AnswerSource, AnswerView, ChunkCitation, Citation
@@ -22,12 +23,13 @@ from app.rag.visibility import answerable_to, rater_of, readable
 NOT_FOUND_TEXT = "The documents do not answer this question."
 CLOSEST_TEXT = "The closest passages are: {places}."
 WITHHELD_TEXT = "This answer rests on documents that are no longer available to you."
+UNFINISHED_TEXT = "The reader left before this was answered."
 SOURCES_GONE = "sources_unavailable"
 CLOSEST = 3
 
 
 class Numbering:
-    """Gives each distinct span the next citation number, in order of first use, and writes the answer's text."""
+    """Numbers each distinct span in order of first use, and writes the answer's text."""
 
     def __init__(self) -> None:
         self.citations: list[ChunkCitation] = []
@@ -43,15 +45,21 @@ class Numbering:
             self._numbers[key] = len(self.citations)
         number = self._numbers[key]
         lead = "\n- " if statement.item else "\n" if self.text.rpartition("\n")[2].startswith("- ") else " "
-        piece = f"{lead if self.text else lead.lstrip(' ')}{statement.text} [{number}]"
-        piece = piece.lstrip("\n") if not self.text else piece
+        piece = f"{lead if self.text else lead.lstrip()}{unmarked(statement.text)} [{number}]"
         self.text += piece
         return piece, number, self.citations[-1] if fresh else None
 
 
-def abstention_text(hits: Sequence[Evidence]) -> str:
+def unmarked(text: str) -> str:
+    """Text in which nothing looks like a citation's marker: a footnote's ``[7]`` becomes ``[ 7 ]``."""
+    return MARKER.sub(lambda match: match.group().replace("[", "[ ").replace("]", " ]"), text)
+
+
+def abstention_text(composition: Composition) -> str:
     """What to say instead of an answer: that there is none, and what came closest."""
-    places = list(dict.fromkeys(" > ".join(p for p in (e.hit.title, *e.hit.heading_path[-1:]) if p) for e in hits))
+    if composition.reason == READER_LEFT:
+        return UNFINISHED_TEXT
+    places = list(dict.fromkeys(_place(each) for each in composition.evidence))
     if not places:
         return NOT_FOUND_TEXT
     return f"{NOT_FOUND_TEXT} {CLOSEST_TEXT.format(places='; '.join(places[:CLOSEST]))}"
@@ -75,9 +83,7 @@ async def store(
         standalone_question=material.standalone,
         outcome=composition.outcome,
         reason=composition.reason,
-        text=numbering.text
-        if composition.outcome is not Outcome.ABSTAINED
-        else abstention_text(composition.evidence),
+        text=numbering.text if composition.statements else abstention_text(composition),
         citations=msgspec.to_builtins(numbering.citations),
         evidence=[_record(each) for each in composition.evidence],
         confidence=round(composition.confidence, 4),
@@ -102,7 +108,9 @@ async def get(session: AsyncSession, answer_id: UUID, *, principal: Principal) -
     return view
 
 
-async def show_to(session: AsyncSession, answers: Iterable[Answer], *, principal: Principal) -> list[AnswerView]:
+async def show_to(
+    session: AsyncSession, answers: Iterable[Answer], *, principal: Principal
+) -> list[AnswerView]:
     """Answers as this reader may see them now: a document withdrawn since takes its answers along."""
     answers = list(answers)
     cited = {document for answer in answers for document in _cited(answer)}
@@ -122,9 +130,15 @@ async def rate(
     )
     statement = statement.on_conflict_do_update(
         constraint="uq_feedback_answer_id_rater",
-        set_={"rating": statement.excluded.rating, "comment": statement.excluded.comment, "updated_at": func.now()},
+        set_={
+            "rating": statement.excluded.rating,
+            "comment": statement.excluded.comment,
+            "updated_at": func.now(),
+        },
     )
-    return (await session.scalars(statement.returning(Feedback), execution_options={"populate_existing": True})).one()
+    return (
+        await session.scalars(statement.returning(Feedback), execution_options={"populate_existing": True})
+    ).one()
 
 
 def show(answer: Answer, *, withheld: bool = False) -> AnswerView:
@@ -153,7 +167,7 @@ def sources(material: Material) -> list[AnswerSource]:
             version=hit.version,
             chunk_id=hit.chunk_id,
             title=hit.title,
-            heading_path=list(hit.heading_path),
+            heading_path=section(hit),
             start=hit.start,
             end=hit.end,
             text=hit.text,
@@ -168,6 +182,11 @@ def _cited(answer: Answer) -> set[UUID]:
     return {UUID(row["document_id"]) for row in rows if "document_id" in row}
 
 
+def _place(evidence: Evidence) -> str:
+    """Title and nearest heading, on one line."""
+    return unmarked(" ".join(" > ".join((evidence.hit.title, *section(evidence.hit)[-1:])).split()))
+
+
 def _citation(statement: Statement) -> ChunkCitation:
     hit = statement.hit
     return ChunkCitation(
@@ -178,7 +197,7 @@ def _citation(statement: Statement) -> ChunkCitation:
         end=hit.start + statement.end,
         quote=statement.quote,
         title=hit.title,
-        heading_path=list(hit.heading_path),
+        heading_path=section(hit),
     )
 
 

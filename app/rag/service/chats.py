@@ -13,9 +13,10 @@ from app.pagination import after
 from app.rag.evidence import Turn
 from app.rag.exceptions import ChatNotFoundError
 from app.rag.models import Answer, Chat
+from app.rag.service import answers
 from app.rag.visibility import answerable_to, owned
 
-REMEMBERED = 5  # turns
+REMEMBERED = 3  # turns that a prompt shows
 TITLE_LENGTH = 80  # characters of the first question
 
 
@@ -54,7 +55,9 @@ async def messages_page(
     await get(session, chat_id, principal=principal)
     statement = select(Answer).where(Answer.chat_id == chat_id)
     return (
-        await session.scalars(after(statement, key=Answer.created_at, id=Answer.id, cursor=cursor, limit=limit))
+        await session.scalars(
+            after(statement, key=Answer.created_at, id=Answer.id, cursor=cursor, limit=limit)
+        )
     ).all()
 
 
@@ -67,14 +70,19 @@ async def history(session: AsyncSession, chat_id: UUID, *, principal: Principal)
         .order_by(Answer.created_at.desc(), Answer.id.desc())
         .limit(REMEMBERED)
     )
+    turns = list(reversed(newest.all()))
+    # What the reader may no longer see is not told to the model either.
+    shown = await answers.show_to(session, turns, principal=principal)
     return [
-        Turn(question=each.question, standalone=each.standalone_question, answer=each.text)
-        for each in reversed(newest.all())
+        Turn(question=each.question, standalone=each.standalone_question, answer=view.text)
+        for each, view in zip(turns, shown, strict=True)
     ]
 
 
 async def name_after(session: AsyncSession, chat_id: UUID, question: str) -> None:
     """A chat without a title is called by its first question."""
     await session.execute(
-        update(Chat).where(Chat.id == chat_id, Chat.title.is_(None)).values(title=question[:TITLE_LENGTH])
+        update(Chat)
+        .where(Chat.id == chat_id, Chat.title.is_(None))
+        .values(title=" ".join(question.split())[:TITLE_LENGTH])
     )

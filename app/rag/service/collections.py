@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.exceptions import InvalidError
 from app.identity import Principal
 from app.pagination import after
 from app.rag.exceptions import CollectionExistsError, CollectionNotFoundError
@@ -17,7 +18,9 @@ from app.rag.visibility import readable
 
 
 async def create(session: AsyncSession, *, name: str, description: str = "") -> Collection:
-    """A new collection; ``CollectionExistsError`` when the name is taken."""
+    """A new collection; ``CollectionExistsError`` when its name is taken, ``InvalidError`` when blank."""
+    if not name.strip():
+        raise InvalidError("name: blank", errors=[{"field": "name", "message": "Must not be blank"}])
     statement = (
         insert(Collection)
         .values(name=name.strip(), description=description.strip())
@@ -52,7 +55,9 @@ async def list_page(
     """Newest first, one row more than ``limit``; readers see collections that hold something for them."""
     statement = select(Collection)
     if not principal.is_staff:
-        inside = select(Document.id).where(Document.collection_id == Collection.id, readable(principal))
+        inside = select(Document.id).where(
+            Document.collection_id == Collection.id, readable(principal), Document.served_version.is_not(None)
+        )
         statement = statement.where(inside.exists())
     return (
         await session.scalars(

@@ -2,99 +2,69 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identity import Principal
-from app.identity.models import Account
-from app.jobs import enqueue
+from app.jobs import enqueue, enqueue_all
 from app.pagination import after
-from app.parsing import sniff
 from app.rag.constants import INGEST_JOB, DocumentStatus
-from app.rag.exceptions import DocumentNotFoundError, InvalidValidityError, UnknownAccountError
+from app.rag.exceptions import DocumentNotFoundError
 from app.rag.ingest import IngestJob
 from app.rag.models import Document, DocumentVersion
-from app.rag.service import collections
-from app.rag.visibility import audience_tokens, readable
+from app.rag.registry import find_model, lacking_vectors
+from app.rag.service import access
+from app.rag.service.uploads import Upload, check, describe, inspect
+from app.rag.visibility import readable
 
+__all__ = ["Upload", "get", "list_page", "narrow", "read_text", "remove", "requeue_all", "take_in"]
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Upload:
-    """A file or text with what its uploader says of it."""
-
-    collection_id: UUID
-    content: bytes
-    filename: str | None = None
-    media_type: str | None = None
-    title: str | None = None
-    audience: str = "staff"
-    source: str | None = None
-    product: str | None = None
-    product_version: str | None = None
-    valid_from: datetime | None = None
-    valid_until: datetime | None = None
+PARSED_LATER = frozenset({"title", "media_type"})  # the parser may have changed these
 
 
 async def take_in(session: AsyncSession, upload: Upload, *, created_by: UUID | None = None) -> Document:
     """Store an upload and queue its ingestion, in one transaction.
 
-    The same ``source`` in the same collection is the same document: unchanged bytes and description change nothing
-    (unless the last try failed), anything else is a new version. Raises ``ParsingError`` for a kind of file that is
-    not read at all, before anything is stored.
+    The same ``source`` in the same collection is the same document. Unchanged bytes and description change
+    nothing, unless the last try failed; of unchanged bytes a new audience or validity holds at once; anything
+    else is a new version. Until that is served, the text before it keeps its validity, and its audience is
+    the narrower of the two: nobody reads by a new version's audience what was not written for them.
+
+    Raises ``ParsingError`` for a kind of file that is not read at all, before anything is stored.
     """
-    media_type = sniff(upload.content, filename=upload.filename, media_type=upload.media_type)
-    if upload.valid_from and upload.valid_until and upload.valid_from >= upload.valid_until:
-        raise InvalidValidityError("valid_from must be before valid_until.")
-    await collections.get(session, upload.collection_id)
-    await _check_account(session, upload.audience)
-    described = _description(upload, media_type)
+    media_type, content_hash = await asyncio.to_thread(inspect, upload)
+    await check(session, upload)
+    described = describe(upload, media_type)
     document = await _existing(session, upload)
-    content_hash = hashlib.sha256(upload.content).hexdigest()
     if document is None:
         document = Document(**described, content_hash=content_hash, created_by=created_by)
         session.add(document)
         await session.flush()
-    elif document.content_hash == content_hash and _same(document, described):
-        if document.status != DocumentStatus.FAILED:
-            return document
-        document.status, document.error_code, document.error_detail = DocumentStatus.QUEUED, None, None
+        await _add_version(session, document, upload.content)
+    elif document.content_hash != content_hash or not _same(document, described, but=access.FIELDS):
+        await _replace(session, document, described, content_hash)
+        await _add_version(session, document, upload.content)
+    elif document.status == DocumentStatus.FAILED:
+        await access.change(session, document, {name: described[name] for name in access.FIELDS})
+        _begin_again(document)
         await _queue(session, document)
+    elif _same(document, described):
         return document
     else:
-        title = document.title
-        for name, value in described.items():
-            setattr(document, name, value)
-        document.title = upload.title or title
-        document.content_hash = content_hash
-        document.latest_version += 1
-        document.status, document.progress = DocumentStatus.QUEUED, 0
-        document.error_code = document.error_detail = None
-        await session.flush()
-    session.add(
-        DocumentVersion(
-            document_id=document.id,
-            number=document.latest_version,
-            content=upload.content,
-            content_hash=content_hash,
-        )
-    )
-    await _queue(session, document)
+        await access.change(session, document, {name: described[name] for name in access.FIELDS})
+    await session.flush()
     await session.refresh(document)
     return document
 
 
 async def get(session: AsyncSession, document_id: UUID, *, principal: Principal) -> Document:
     """One document that the reader may see."""
-    document = await session.scalar(
-        select(Document).where(Document.id == document_id, readable(principal))
-    )
+    document = await session.scalar(select(Document).where(Document.id == document_id, readable(principal)))
     if document is None or not (principal.is_staff or document.served_version):
         raise DocumentNotFoundError("No such document.")
     return document
@@ -118,7 +88,9 @@ async def list_page(
     if status is not None:
         statement = statement.where(Document.status == status)
     return (
-        await session.scalars(after(statement, key=Document.created_at, id=Document.id, cursor=cursor, limit=limit))
+        await session.scalars(
+            after(statement, key=Document.created_at, id=Document.id, cursor=cursor, limit=limit)
+        )
     ).all()
 
 
@@ -127,12 +99,17 @@ async def read_text(
 ) -> tuple[Document, int, str]:
     """(document, version, stored text) of a version, by default the served one."""
     document = await get(session, document_id, principal=principal)
-    number = version or document.served_version or document.latest_version
-    stored = await session.scalar(
-        select(DocumentVersion.text).where(
-            DocumentVersion.document_id == document_id, DocumentVersion.number == number
+    number = version if version is not None else document.served_version or document.latest_version
+    stored = None
+    if 1 <= number <= document.latest_version:
+        # What an earlier version said to staff is not public because the newest one is.
+        stored = await session.scalar(
+            select(DocumentVersion.text).where(
+                DocumentVersion.document_id == document_id,
+                DocumentVersion.number == number,
+                readable(principal, DocumentVersion),
+            )
         )
-    )
     if stored is None:
         raise DocumentNotFoundError(f"Version {number} of this document has no text.")
     return document, number, stored
@@ -159,13 +136,58 @@ async def narrow(
     return tuple(await session.scalars(statement))
 
 
-async def requeue_all(session: AsyncSession) -> int:
-    """Queue every document again, for a new embedding model; returns how many."""
-    documents = (await session.scalars(select(Document).with_for_update())).all()
+async def requeue_all(session: AsyncSession, *, model: str | None = None) -> int:
+    """Queue documents again; returns how many.
+
+    ``model``: only those with chunks that lack a vector under the embedding model of that name.
+    """
+    statement = select(Document).with_for_update()
+    if model is not None:
+        known = await find_model(session, model)
+        if known is None:
+            return 0
+        statement = statement.where(Document.id.in_(lacking_vectors(known.id)))
+    documents = (await session.scalars(statement)).all()
     for document in documents:
-        document.status = DocumentStatus.QUEUED
-        await _queue(session, document)
+        _begin_again(document)
+    await session.flush()
+    jobs = [IngestJob(document_id=each.id, version=each.latest_version) for each in documents]
+    await enqueue_all(session, INGEST_JOB, jobs)
     return len(documents)
+
+
+async def _add_version(session: AsyncSession, document: Document, content: bytes) -> None:
+    """Store the newest version's bytes and queue it."""
+    session.add(
+        DocumentVersion(
+            document_id=document.id,
+            number=document.latest_version,
+            content=content,
+            content_hash=document.content_hash,
+            audience=document.audience,
+        )
+    )
+    await _queue(session, document)
+
+
+async def _replace(
+    session: AsyncSession, document: Document, described: dict[str, Any], content_hash: str
+) -> None:
+    """Count a new version, and draw the served one's audience in."""
+    await access.draw_in(session, document, described["audience"])
+    title = document.title
+    for name, value in described.items():
+        setattr(document, name, value)
+    document.title = described["declared_title"] or title
+    document.content_hash = content_hash
+    document.latest_version += 1
+    _begin_again(document)
+    await session.flush()
+
+
+def _begin_again(document: Document) -> None:
+    document.status, document.progress = DocumentStatus.QUEUED, 0
+    document.error_code = document.error_detail = None
 
 
 async def _queue(session: AsyncSession, document: Document) -> None:
@@ -173,7 +195,7 @@ async def _queue(session: AsyncSession, document: Document) -> None:
 
 
 async def _existing(session: AsyncSession, upload: Upload) -> Document | None:
-    if upload.source is None:
+    if not upload.source:
         return None
     # Two first uploads of one source at once: the lock makes the second see the first.
     await session.execute(
@@ -188,31 +210,9 @@ async def _existing(session: AsyncSession, upload: Upload) -> Document | None:
     return found
 
 
-async def _check_account(session: AsyncSession, audience: str) -> None:
-    if audience.startswith("account:"):
-        account_id = UUID(audience.removeprefix("account:"))
-        if not await session.scalar(select(func.count()).where(Account.id == account_id)):
-            raise UnknownAccountError("The audience names an account that does not exist.")
-
-
-def _description(upload: Upload, media_type: str) -> dict[str, Any]:
-    return {
-        "collection_id": upload.collection_id,
-        "title": upload.title or upload.filename or upload.source or "Untitled",
-        "declared_title": upload.title,
-        "source": upload.source,
-        "filename": upload.filename,
-        "media_type": media_type,
-        "audience": audience_tokens(upload.audience),
-        "product": upload.product,
-        "product_version": upload.product_version,
-        "valid_from": upload.valid_from,
-        "valid_until": upload.valid_until,
-    }
-
-
-def _same(document: Document, described: dict[str, Any]) -> bool:
-    parsed_later = {"title", "media_type"}  # the parser may have set these
-    return all(getattr(document, name) == value for name, value in described.items() if name not in parsed_later)
-
-
+def _same(document: Document, described: dict[str, Any], *, but: frozenset[str] = frozenset()) -> bool:
+    return all(
+        getattr(document, name) == value
+        for name, value in described.items()
+        if name not in PARSED_LATER and name not in but
+    )

@@ -30,33 +30,34 @@ query as materialized (
     select CAST(string_agg('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''', ' | ') AS tsquery) as any_word
     from chosen
 ),
-matching as materialized (
-    select c.id
-    from chunk c
-    where c.tsv @@ (select any_word from query)
-        and {visible_chunk}
-),
 nearest as materialized (
     {nearest}
 ),
-pool as materialized (
-    select id from matching union select id from nearest
-),
--- All words score on every candidate. Marking the query's lexemes lets the rest of the vector be dropped unread.
+-- All words score on every candidate, read once. Marking the query's lexemes drops the rest of the vector unread.
 -- BM25 with k1 = 1.2, b = 0.75 (Robertson and Zaragoza 2009), idf floored above zero as Lucene does.
+pool as (
+    select c.id, c.tsv, c.length
+    from chunk c
+    where c.tsv @@ (select any_word from query)
+        and {visible_chunk}
+    union all
+    select c.id, c.tsv, c.length
+    from nearest n
+    join chunk c on c.id = n.id
+    where not coalesce(c.tsv @@ (select any_word from query), false)
+),
 lexical as materialized (
-    select c.id,
-        sum(k.idf * 2.2 * w.tf / (w.tf + 1.2 * (0.25 + 0.75 * c.length / greatest(corpus.mean_length, 1)))) as bm25,
+    select p.id,
+        sum(k.idf * 2.2 * w.tf / (w.tf + 1.2 * (0.25 + 0.75 * p.length / greatest(corpus.mean_length, 1)))) as bm25,
         sum(k.idf) as covered_idf
     from pool p
-    join chunk c on c.id = p.id
     cross join corpus
     cross join lateral (
         select u.lexeme, cardinality(u.positions)::float8 as tf
-        from unnest(ts_filter(setweight(c.tsv, 'A', (select array_agg(lexeme) from known)), '{{a}}')) u
+        from unnest(ts_filter(setweight(p.tsv, 'A', (select array_agg(lexeme) from known)), '{{a}}')) u
     ) w
     join known k on k.lexeme = w.lexeme
-    group by c.id
+    group by p.id
 ),
 best as materialized (
     select l.id, row_number() over (order by l.bm25 desc, l.id) as rank

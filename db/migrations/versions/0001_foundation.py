@@ -59,4 +59,5 @@ def downgrade() -> None:
         for kind in ("tables", "sequences"):
             op.execute(f"alter default privileges in schema {schema} revoke all on {kind} from {quoted}")
         op.execute(f"revoke usage on schema {schema} from {quoted}")
-    op.execute("drop function if exists uuidv7()")
+    # The name alone could mean Postgres' own, which nobody may drop.
+    op.execute(f"drop function if exists {bind.dialect.identifier_preparer.quote(schema)}.uuidv7()")

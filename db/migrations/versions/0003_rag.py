@@ -71,6 +71,7 @@ create table document_version (
     number integer not null,
     content bytea not null,
     content_hash varchar not null,
+    audience text[] not null,
     text varchar,
     pages integer,
     chunks_embedded integer,
@@ -210,15 +211,29 @@ end $$;
 create function chunk_count_updated() returns trigger language plpgsql as $$
 begin
     insert into lexeme_delta (lexeme, df)
+        with changed as (
+            -- Most updates move a chunk or its audience and leave its words alone: nothing to take apart.
+            select a.tsv as new, r.tsv as old from added a full join removed r on r.id = a.id
+            where a.tsv is distinct from r.tsv
+        )
         select x.lexeme, sum(x.sign) from (
-            select w.lexeme, 1 as sign from added c, unnest(c.tsv) w
+            select w.lexeme, 1 as sign from changed c, unnest(c.new) w
             union all
-            select w.lexeme, -1 from removed c, unnest(c.tsv) w
+            select w.lexeme, -1 from changed c, unnest(c.old) w
         ) x group by x.lexeme having sum(x.sign) <> 0;
     insert into corpus_delta (chunks, length)
         select 0, d.length from (
-            select coalesce((select sum(length) from added), 0) - coalesce((select sum(length) from removed), 0)
+            select coalesce((select sum(length) from added), 0)
+                - coalesce((select sum(length) from removed), 0)
         ) d (length) where d.length <> 0;
+    return null;
+end $$;
+
+create function chunk_count_truncated() returns trigger language plpgsql as $$
+begin
+    delete from lexeme_statistic;
+    delete from lexeme_delta;
+    delete from corpus_delta;
     return null;
 end $$;
 
@@ -229,12 +244,14 @@ create trigger chunk_deleted after delete on chunk
 create trigger chunk_updated after update on chunk
     referencing old table as removed new table as added
     for each statement execute function chunk_count_updated();
+create trigger chunk_truncated after truncate on chunk
+    for each statement execute function chunk_count_truncated();
 """
 
 DOWN = """
 drop table feedback, answer, chat, corpus_delta, lexeme_delta, lexeme_statistic, chunk_embedding, chunk,
     embedding_model, document_version, document, collection;
-drop function chunk_count_inserted(), chunk_count_deleted(), chunk_count_updated();
+drop function chunk_count_inserted(), chunk_count_deleted(), chunk_count_updated(), chunk_count_truncated();
 drop text search configuration tridesk;
 """
 
