@@ -1,4 +1,4 @@
-"""From a question to an answer with sources: retrieve, then write without a database, show only what is verified.
+"""From a question to an answer: retrieve, then write without a database, show only what is verified.
 
 ``retrieve`` needs a session, ``compose`` does not: a slow model holds no connection. ``compose`` yields each
 statement the moment it is verified and ends with the ``Composition`` to store.
@@ -6,7 +6,8 @@ statement the moment it is verified and ends with the ``Composition`` to store.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,35 +25,35 @@ from app.rag.tokens import Tokenizer
 from app.rag.writing import Writer
 
 EXTRACTIVE = "extractive"
+READER_LEFT = "reader_left"
 HITS = 10
+REWRITE_SECONDS = 10.0  # a reader waits for the rewriting in silence; then the topic is carried over by hand
+LONGER = 400  # characters by which a rewritten question may be longer
 
 
 class Answerer:
     """Answers questions; with a completer it writes, without one it quotes."""
 
     def __init__(
-        self, *, retriever: Retriever, embedder: Embedder, completer: Completer | None, tokenizer: Tokenizer
+        self,
+        *,
+        retriever: Retriever,
+        embedder: Embedder,
+        completer: Completer | None,
+        tokenizer: Tokenizer,
+        rewrite_seconds: float = REWRITE_SECONDS,
     ) -> None:
         self._retriever = retriever
         self._embedder = embedder
         self._completer = completer
         self._tokenizer = tokenizer
+        self._rewrite_seconds = rewrite_seconds
 
     async def understand(self, question: str, history: Sequence[Turn]) -> str:
         """The question as it stands alone: by the model, or by carrying over the topic."""
         if not history:
             return question
-        if self._completer is not None:
-            try:
-                rewritten = await self._completer.complete(
-                    rewrite_prompt(question, history), max_tokens=REWRITE_TOKENS
-                )
-            except CompletionUnavailableError:
-                return stand_alone(question, history)
-            first_line = rewritten.text.strip().splitlines()[0] if rewritten.text.strip() else ""
-            if 0 < len(first_line) <= 4 * len(question) + 400:
-                return first_line
-        return stand_alone(question, history)
+        return await self._rewrite(question, history) or stand_alone(question, history)
 
     async def embed(self, question: str) -> Vectors | None:
         """The question's vector; None, and a search by words alone, while the embedding endpoint is away."""
@@ -72,33 +73,77 @@ class Answerer:
         scope: Scope,
     ) -> Material:
         """Search for the question; the only part that needs the database."""
-        hits = await self._retriever.search(session, query=standalone, embedding=embedding, scope=scope, limit=HITS)
+        hits = await self._retriever.search(
+            session, query=standalone, embedding=embedding, scope=scope, limit=HITS
+        )
         return Material(question=question, standalone=standalone, history=tuple(history), hits=tuple(hits))
 
-    async def compose(self, material: Material) -> AsyncIterator[Statement | Composition]:
-        """Statements as they are verified, then the composition."""
-        extraction = await extract(material.standalone, material.hits, self._embedder)
-        value = confidence(extraction.signals)
-        outcome = outcome_for(value) if extraction.statements else Outcome.ABSTAINED
-        base = Composition(
-            outcome=outcome,
-            reason=WEAK_EVIDENCE if outcome is not Outcome.ANSWERED else None,
+    def compose(self, material: Material) -> Composing:
+        """The answer as it comes about: ``async for part in answerer.compose(material)``."""
+        writer = Writer(self._completer, self._embedder, self._tokenizer) if self._completer else None
+        return Composing(material, self._embedder, writer)
+
+    async def _rewrite(self, question: str, history: Sequence[Turn]) -> str | None:
+        if self._completer is None:
+            return None
+        messages = rewrite_prompt(
+            question, history, tokenizer=self._tokenizer, context_tokens=self._completer.context_tokens
+        )
+        if messages is None:
+            return None
+        try:
+            async with asyncio.timeout(self._rewrite_seconds):
+                rewritten = await self._completer.complete(messages, max_tokens=REWRITE_TOKENS)
+        except (CompletionUnavailableError, TimeoutError):
+            return None
+        line = next((line.strip() for line in rewritten.text.splitlines() if line.strip()), "")
+        return line if len(line) <= len(question) + LONGER else None
+
+
+class Composing:
+    """One answer on its way: statements as they are verified, then the composition."""
+
+    def __init__(self, material: Material, embedder: Embedder, writer: Writer | None) -> None:
+        self._material = material
+        self._embedder = embedder
+        self._writer = writer
+        self._shown: list[Statement] = []
+        self._base = Composition(
+            outcome=Outcome.ABSTAINED,
+            reason=NOTHING_FOUND,
             statements=(),
-            confidence=value,
+            confidence=0.0,
             model=EXTRACTIVE,
             extractive=True,
             evidence=tuple(Evidence(rank, hit) for rank, hit in enumerate(material.hits, start=1)),
         )
+
+    async def __aiter__(self) -> AsyncGenerator[Statement | Composition, None]:
+        extraction = await extract(self._material.standalone, self._material.hits, self._embedder)
+        value = confidence(extraction.signals)
+        outcome = outcome_for(value) if extraction.statements else Outcome.ABSTAINED
+        reason = (
+            None if outcome is Outcome.ANSWERED else WEAK_EVIDENCE if self._material.hits else NOTHING_FOUND
+        )
+        self._base = replace(self._base, outcome=outcome, reason=reason, confidence=value)
         if outcome is Outcome.ABSTAINED:
-            yield base if material.hits else replace(base, reason=NOTHING_FOUND)
+            yield self._base
             return
-        if self._completer is not None:
-            writer = Writer(self._completer, self._embedder, self._tokenizer)
-            async for statement in writer.write(material):
+        if self._writer is not None:
+            async for statement in self._writer.write(self._material):
+                self._shown.append(statement)
                 yield statement
-            if writer.settled:
-                yield writer.complete(base)
+            if self._writer.settled:
+                yield self._writer.complete(self._base)
                 return
+        self._writer = None  # from here on it is quoted
         for statement in extraction.statements:
+            self._shown.append(statement)
             yield statement
-        yield replace(base, statements=tuple(extraction.statements))
+        yield replace(self._base, statements=tuple(extraction.statements))
+
+    def interrupted(self) -> Composition:
+        """What there is when the reader leaves before the end."""
+        so_far = self._base if self._writer is None else self._writer.complete(self._base)
+        outcome = Outcome.CAVEAT if self._shown else Outcome.ABSTAINED
+        return replace(so_far, outcome=outcome, reason=READER_LEFT, statements=tuple(self._shown))

@@ -1,6 +1,6 @@
 """The passages an answer may use, and the pieces it is made of.
 
-``Evidence`` numbers the passages for the model; ``Statement`` is one shown sentence with the span it rests on.
+``Evidence`` numbers the passages for the model; ``Statement`` is one shown sentence with its span.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from app.rag.retrieval import Hit
 
 # What models write for "see evidence n": [1], [1, 2], [^1], and the brackets that some were trained on.
 MARKER = re.compile(
-    r"\s*(?:\[\s*\^?\d+(?:\s*[,;–-]\s*\^?\d+)*\s*\]|【\s*\d+[^】\n]{0,40}】)",
+    r"\s*(?:\[\s*\^?\d+(?:\s*[,;\u2013-]\s*\^?\d+)*\s*\]|【\s*\d+[^】\n]{0,40}】)",
 )
 
 
@@ -57,10 +57,11 @@ class Statement:
 class Signals:
     """What speaks for and against answering; each is comparable between questions.
 
-    ``cosine``: the best passage's similarity. ``sentence_cosine``: the best sentence's. ``holds_type``: part of what
-    is asked for (an amount, a time, a number, a name) that the sentence holds; 0.5 when nothing special is asked.
-    ``missing_names``: part of the question's names, numbers and codes that no passage found has.
-    ``heaviest_missing``: weight, 0 to 1, of the rarest word that the sentence's passage lacks.
+    ``cosine``: the best passage's similarity. ``sentence_cosine``: the best sentence's. ``holds_type``:
+    part of what is asked for (an amount, a time, a number, a name) that the sentence holds; 0.5 when
+    nothing special is asked. ``missing_names``: part of the question's names, numbers and codes that no
+    passage found has. ``heaviest_missing``: weight, 0 to 1, of the rarest word that the sentence's
+    passage lacks.
     """
 
     cosine: float = 0.0

@@ -1,28 +1,32 @@
 """Answers as they happen: asking once, and the same as server-sent events.
 
-A connection of the database is held while searching and while storing, never while a model writes or a client reads.
+A connection of the database is held while searching and while storing, never while a model writes or a
+client reads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import anyio
 import msgspec
-from litestar.response import ServerSentEventMessage
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+from litestar.types import ASGIApp, Receive, Send
+from litestar.types import Scope as ASGIScope
 
 from app.database import Database, is_database_away
 from app.exceptions import DatabaseUnavailableError, TrideskError
 from app.identity import Principal
 from app.problems import problem_members
 from app.rag.constants import Outcome
-from app.rag.evidence import Composition, Evidence, Material, Statement, Turn
+from app.rag.evidence import Composition, Material, Statement, Turn
 from app.rag.retrieval import Scope
 from app.rag.runtime import Rag
 from app.rag.schemas import AnswerView, CitationEvent, DeltaEvent, DoneEvent, SourcesEvent
@@ -31,6 +35,32 @@ from app.rag.service import answers, chats
 logger = logging.getLogger(__name__)
 
 HEARTBEAT = 10.0  # seconds of silence after which a comment line keeps proxies from closing the stream
+Part = Statement | Composition
+
+
+class EventStream(ServerSentEvent):
+    """Server-sent events whose generator is closed when the response ends, however it ends.
+
+    The framework leaves it to the garbage collector: a reader who left in the middle would keep the model
+    writing.
+    """
+
+    def __init__(self, events: AsyncGenerator[ServerSentEventMessage, None]) -> None:
+        super().__init__(events, headers={"Cache-Control": "no-store"}, status_code=200)
+        self._events = events
+
+    def to_asgi_response(self, *args: Any, **options: Any) -> ASGIApp:  # type: ignore[override]  # callers want an app
+        """The response as an ASGI app."""
+        inner = super().to_asgi_response(*args, **options)
+
+        async def app(scope: ASGIScope, receive: Receive, send: Send) -> None:
+            try:
+                await inner(scope, receive, send)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._events.aclose()
+
+        return app
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +74,7 @@ class Asking:
     collections: tuple[UUID, ...] | None = None
     as_of: datetime | None = None
     chat_id: UUID | None = None
+    heartbeat: float = HEARTBEAT
 
     async def retrieve(self) -> Material:
         """Understand the question and search; the first thing, so that its errors are answered as errors."""
@@ -77,35 +108,45 @@ class Asking:
     async def events(self, material: Material) -> AsyncGenerator[ServerSentEventMessage, None]:
         """The answer as events; stored even when the reader leaves in the middle."""
         numbering = answers.Numbering()
-        shown: list[Statement] = []
-        stored = False
-        yield _event("sources", SourcesEvent(items=answers.sources(material)))
+        composing = self.rag.answerer.compose(material)
+        settled = False
         try:
-            async with aclosing(with_heartbeats(self.rag.answerer.compose(material))) as parts:
+            yield _event("sources", SourcesEvent(items=answers.sources(material)))
+            async with aclosing(with_heartbeats(aiter(composing), self.heartbeat)) as parts:
                 async for part in parts:
                     if part is None:
-                        yield ServerSentEventMessage(comment="heartbeat")
+                        yield ServerSentEventMessage(comment="heartbeat", data=None)
                     elif isinstance(part, Composition):
-                        stored = True
-                        view = await self._store(material, part, numbering)
+                        settled = True
+                        with anyio.CancelScope(shield=True):  # a reader who leaves now does not undo it
+                            view = await self._store(material, part, numbering)
                         if part.outcome is Outcome.ABSTAINED:
                             yield _event("delta", DeltaEvent(text=view.text))
                         yield _event("done", DoneEvent(answer=view))
                     else:
-                        shown.append(part)
                         text, number, citation = numbering.add(part)
                         if citation is not None:
                             yield _event("citation", CitationEvent(index=number, citation=citation))
                         yield _event("delta", DeltaEvent(text=text))
         except Exception as error:  # noqa: BLE001 - the response has begun: the error must travel in the stream
-            stored = True
+            settled = True
             yield _event("error", {"problem": problem_members(_as_ours(error))})
         finally:
-            if not stored:
+            if not settled:
                 with anyio.CancelScope(shield=True):
-                    await self._store(material, _left(material, shown), numbering)
+                    await self._store_partial(material, composing.interrupted(), numbering)
 
-    async def _store(self, material: Material, composition: Composition, numbering: answers.Numbering) -> AnswerView:
+    async def _store_partial(
+        self, material: Material, composition: Composition, numbering: answers.Numbering
+    ) -> None:
+        try:
+            await self._store(material, composition, numbering)
+        except Exception as error:  # noqa: BLE001 - nobody is left to be told
+            logger.warning("an interrupted answer was not stored: %s", type(error).__name__)
+
+    async def _store(
+        self, material: Material, composition: Composition, numbering: answers.Numbering
+    ) -> AnswerView:
         async with self.database.session() as session:
             if self.chat_id is not None:
                 await chats.name_after(session, self.chat_id, material.question)
@@ -120,14 +161,14 @@ class Asking:
 
 
 async def with_heartbeats(
-    parts: AsyncIterator[Statement | Composition],
-) -> AsyncGenerator[Statement | Composition | None, None]:
-    """The parts, and None for every ``HEARTBEAT`` of silence between them."""
-    pending: asyncio.Future[Statement | Composition] | None = None
+    parts: AsyncGenerator[Part, None], interval: float
+) -> AsyncGenerator[Part | None, None]:
+    """The parts, and None for every ``interval`` seconds of silence; closes ``parts`` at the end."""
+    pending: asyncio.Task[Part] | None = None
     try:
         while True:
-            pending = pending or asyncio.ensure_future(anext(parts))
-            done, _ = await asyncio.wait({pending}, timeout=HEARTBEAT)
+            pending = pending or asyncio.create_task(_next(parts))
+            done, _ = await asyncio.wait({pending}, timeout=interval)
             if not done:
                 yield None
                 continue
@@ -138,21 +179,15 @@ async def with_heartbeats(
             pending = None
             yield part
     finally:
-        if pending is not None:
-            pending.cancel()
-            await asyncio.wait({pending})
+        with anyio.CancelScope(shield=True):
+            if pending is not None:
+                pending.cancel()
+                await asyncio.wait({pending})
+            await parts.aclose()
 
 
-def _left(material: Material, shown: list[Statement]) -> Composition:
-    return Composition(
-        outcome=Outcome.CAVEAT if shown else Outcome.ABSTAINED,
-        reason="reader_left",
-        statements=tuple(shown),
-        confidence=0.0,
-        model="interrupted",
-        extractive=False,
-        evidence=tuple(Evidence(rank, hit) for rank, hit in enumerate(material.hits, start=1)),
-    )
+async def _next(parts: AsyncGenerator[Part, None]) -> Part:
+    return await anext(parts)
 
 
 def _as_ours(error: Exception) -> TrideskError:

@@ -30,7 +30,10 @@ class Query(msgspec.Struct, frozen=True):
 
 
 class JudgedQuestion(msgspec.Struct, frozen=True):
-    """A question with whether the corpus answers it, and where."""
+    """A question with whether the corpus answers it, and where.
+
+    Sets name the passages as ``corpus_id``, as ``passage_ids``, or only in qrels.tsv under the same id.
+    """
 
     id: str
     question: str
@@ -58,20 +61,34 @@ def load(folder: Path, *, limit: int | None = None) -> JudgedSet:
     """Read a set; ``limit`` keeps so many queries and questions, evenly spread. ``InvalidError`` names a bad line."""
     grades: dict[str, dict[str, float]] = {}
     for number, line in enumerate(_lines(folder / "qrels.tsv"), start=1):
-        query, document, grade = (*line.split("\t"), "")[:3]
+        query, document, grade = (*line.rstrip("\r").split("\t"), "", "")[:3]
         if number == 1 and not _is_number(grade):
             continue
         if not _is_number(grade):
             raise InvalidError(f"{folder / 'qrels.tsv'}:{number}: expected query-id, corpus-id, score")
         grades.setdefault(query, {})[document] = float(grade)
     queries = [each for each in _records(folder / "queries.jsonl", Query) if each.id in grades]
-    questions = folder / "answers.jsonl"
+    questions = _questions(folder / "answers.jsonl", grades)
     return JudgedSet(
         corpus=_records(folder / "corpus.jsonl", CorpusDocument),
         queries=_spread(queries, limit),
         grades=grades,
-        questions=_spread(_records(questions, JudgedQuestion) if questions.exists() else [], limit),
+        questions=_spread(questions, limit),
     )
+
+
+def _questions(path: Path, grades: dict[str, dict[str, float]]) -> list[JudgedQuestion]:
+    """Those whose verdict can be judged: where nobody says which passage answers, a citation is neither."""
+    if not path.exists():
+        return []
+    questions = []
+    for each in _records(path, JudgedQuestion):
+        judged = sorted(document for document, grade in grades.get(each.id, {}).items() if grade > 0)
+        if not each.gold and not each.is_impossible and judged:
+            each = msgspec.structs.replace(each, passage_ids=judged)  # noqa: PLW2901 - the same, completed
+        if each.gold or each.is_impossible:
+            questions.append(each)
+    return questions
 
 
 def _records(path: Path, kind: type[T]) -> list[T]:
