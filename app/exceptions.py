@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 
 
 class TrideskError(Exception):
-    """Root of the tree. ``detail`` is shown to the caller; ``extra`` becomes further members of the problem."""
+    """Root of the tree. ``detail`` is shown to the caller; ``extra`` becomes further members."""
 
     status_code: ClassVar[int] = 500
     code: str = "internal_error"

@@ -76,7 +76,9 @@ def after(
     return statement.order_by(key.desc(), id.desc()).limit(limit + 1)
 
 
-def page(rows: Sequence[Row], *, limit: int, show: Callable[[Row], T], position: Callable[[Row], Position]) -> Page[T]:
+def page(
+    rows: Sequence[Row], *, limit: int, show: Callable[[Row], T], position: Callable[[Row], Position]
+) -> Page[T]:
     """Cut the extra row that ``after`` fetched and turn it into the next cursor."""
     shown = rows[:limit]
     following = encode_cursor(position(shown[-1])) if len(rows) > limit else None

@@ -1,8 +1,9 @@
 """Answers without a language model: the sentences of the documents that answer best, quoted as they stand.
 
-Every sentence, list item and table row of the best passages is scored by meaning (cosine with the question),
-by words (how much of the question's weight it carries, its headings counting half) and by its passage. The best
-are shown in reading order. A sentence that introduces a list brings the list along.
+Every sentence, list item and table row of the best passages is scored by meaning (cosine with the
+question), by words (how much of the question's weight it carries, its headings counting half), by its
+passage, and by whether it holds the kind of thing that is asked for. The best are shown in reading
+order. A sentence that introduces a list brings the list along.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from uuid import UUID
 
 import numpy as np
 
-from app.rag.embeddings import Embedder, EmbeddingUnavailableError
+from app.rag.embeddings import Embedder, EmbeddingTextError, EmbeddingUnavailableError
 from app.rag.evidence import Extraction, Signals, Statement
 from app.rag.language import WORD, Unit, hard_tokens, units, words
 from app.rag.retrieval import Hit
@@ -28,43 +29,50 @@ WORD_WEIGHT = 0.4  # of words beside meaning; see `tridesk eval` for the figures
 PASSAGE_WEIGHT = 0.5
 FOLLOWING = 0.82  # part of the best score that a further sentence needs
 LONGEST_UNIT = 1_200  # characters
+SURELY_FITS = 250  # characters; no more tokens than that, and every model reads so many
 TYPE_WEIGHT = 0.1  # of holding the kind of thing that is asked for
 BULLET = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
 
 
 # A sentence that begins like this leans on the one before, which is then quoted along.
 LEANING = re.compile(
-    r"(?:it|its|they|their|this|these|that|those|he|she|such|then|otherwise|both|there|in this case|if so|so)\b",
+    r"(?:it|its|they|their|this|these|that|those|he|she|such|then|otherwise|both|there|so|if so)\b",
     re.IGNORECASE,
 )
+
+
+def _pattern(*alternatives: str) -> re.Pattern[str]:
+    return re.compile("|".join(alternatives), re.IGNORECASE)
+
+
 # What a question asks for, and what a sentence must hold to give it.
 ASKED = (
     (
-        re.compile(r"\bhow (?:much|expensive)\b|\b(?:cost|price|fee|charge|pay)\b", re.IGNORECASE),
-        re.compile(
-            r"[$€£%]|\b[A-Z]{3} ?\d|\d ?[A-Z]{3}\b|\bfree\b|\b(?:euro|dollar|percent|cent)", re.IGNORECASE
+        _pattern(r"\bhow (?:much|expensive)\b", r"\b(?:cost|price|fee|charge|pay)\b"),
+        _pattern(
+            r"[$€£%]", r"\b[A-Z]{3} ?\d", r"\d ?[A-Z]{3}\b", r"\bfree\b", r"\b(?:euro|dollar|percent|cent)"
         ),
     ),
     (
-        re.compile(
-            r"\bwhen\b|\bhow (?:long|soon|often|quick|fast|far|late|early)|\b(?:deadline|date|year|day|hours?)\b",
-            re.IGNORECASE,
+        _pattern(
+            r"\bwhen\b",
+            r"\bhow (?:long|soon|often|quick|fast|far|late|early)",
+            r"\b(?:deadline|date|year|day|hours?)\b",
         ),
-        re.compile(
-            r"\d|\b(?:day|week|month|year|hour|minute|second|daily|weekly|monthly|monday|tuesday|wednesday|thursday|friday|saturday|sunday|immediately|at once)",
-            re.IGNORECASE,
+        _pattern(
+            r"\d",
+            r"\b(?:day|week|month|year|hour|minute|second|daily|weekly|monthly|yearly|immediately|at once)",
+            r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day",
         ),
     ),
     (
-        re.compile(
-            r"\bhow (?:many|large|big|high|small|old|close)\b|\b(?:limit|maximum|minimum|number|port|percentage)\b",
-            re.IGNORECASE,
+        _pattern(
+            r"\bhow (?:many|large|big|high|small|old|close)\b",
+            r"\b(?:limit|maximum|minimum|number|port|percentage)\b",
         ),
-        re.compile(
-            r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|no limit|unlimited)\b", re.IGNORECASE
-        ),
+        _pattern(r"\d", r"\b(?:one|two|three|four|five|six|seven|eight|nine|ten|no limit|unlimited)\b"),
     ),
-    (re.compile(r"\bwho\b|\bwhose\b", re.IGNORECASE), re.compile(r"(?<!^)\b[A-Z][a-z]+")),
+    (re.compile(r"\bwhos?e?\b", re.IGNORECASE), re.compile(r"(?<!^)\b[A-Z][a-z]+")),
 )
 
 
@@ -133,13 +141,16 @@ def _missing_names(question: str, hits: Sequence[Hit]) -> float:
 
 async def _meanings(question: str, candidates: Sequence[_Candidate], embedder: Embedder) -> Sequence[float]:
     """How near each candidate is to the question; by words alone while the embedding endpoint is away."""
+    texts = [_in_context(each) for each in candidates]
     try:
         asked = await embedder.embed_query(question)
-        return [
-            float(each) for each in await embedder.embed([_in_context(each) for each in candidates]) @ asked
-        ]
+        try:
+            vectors = await embedder.embed(texts)
+        except EmbeddingTextError:  # a table row beyond the model's window: its beginning must do
+            vectors = await embedder.embed([text[:SURELY_FITS] for text in texts])
     except EmbeddingUnavailableError:
         return [each.coverage for each in candidates]
+    return [float(each) for each in vectors @ asked]
 
 
 def _word_weights(question: str, hits: Sequence[Hit]) -> dict[str, float]:
@@ -215,16 +226,16 @@ def _statements(chosen: list[_Candidate], passages: dict[UUID, list[Unit]]) -> l
         pieces = passages[each.hit.chunk_id]
         places = [place for place in _with_list(each, pieces) if (each.hit.chunk_id, place) not in taken]
         taken |= {(each.hit.chunk_id, place) for place in places}
-        for place in places:
-            statements.append(
-                Statement(
-                    text=_shown(each.hit.text, pieces[place]),
-                    hit=each.hit,
-                    start=pieces[places[0]].start,
-                    end=pieces[places[-1]].end,
-                    item=len(places) > 1 and pieces[place].kind == "item",
-                )
+        statements.extend(
+            Statement(
+                text=_shown(each.hit.text, pieces[place]),
+                hit=each.hit,
+                start=pieces[places[0]].start,
+                end=pieces[places[-1]].end,
+                item=len(places) > 1 and pieces[place].kind == "item",
             )
+            for place in places
+        )
     return statements
 
 

@@ -18,11 +18,12 @@ from app.rag.lexical import expand
 
 _stemmer = snowballstemmer.stemmer("english")
 
-WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-# A sentence ends at . ! ? … (and their CJK forms) before white space; abbreviations and initials do not end one.
-SENTENCE_END = re.compile(r"(?:[.!?…]+[\"'”’)\]]*(?=\s+[^\s])|[。！？]+)")
+WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
+# A sentence ends at . ! ? … (and their CJK forms) before white space; not at abbreviations and initials.
+SENTENCE_END = re.compile(r"(?:[.!?\u2026]+[\"'\u201d\u2019)\]]*(?=\s+[^\s])|[\u3002\uff01\uff1f]+)")
 ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|no|fig|mr|mrs|ms|dr|prof|inc|ltd|co|st|jr|sr|dept|est|al)|\b[A-Za-z])\.$",
+    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|no|fig|mr|mrs|ms|dr|prof|inc|ltd|co|st|jr|sr|dept|est|al)"
+    r"|\b[A-Za-z])\.$",
     re.IGNORECASE,
 )
 LIST_ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)])\s+")
@@ -33,20 +34,28 @@ HARD_TOKEN = re.compile(
 )
 
 STOP_WORDS = frozenset(
-    ["a", "about", "above", "after", "again", "against", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "before", "being", "below", "between", "both", "but", "by", "can", "could", "did", "do", "does", "doing", "done", "down", "during", "each", "else", "few", "for", "from", "further", "get", "gets", "getting", "got", "had", "has", "have", "having", "he", "her", "here", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "itself", "just", "let", "me", "might", "more", "most", "must", "my", "need", "needs", "no", "nor", "not", "now", "of", "off", "on", "once", "one", "only", "or", "other", "our", "ours", "out", "over", "own", "per", "please", "same", "shall", "she", "should", "so", "some", "such", "than", "that", "the", "their", "theirs", "them", "then", "there", "these", "they", "this", "those", "through", "to", "too", "under", "until", "up", "us", "use", "using", "very", "want", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "whose", "why", "will", "with", "within", "without", "would", "you", "your", "yours"]
+    """
+    a about above after again against all also am an and any are as at be because been before being
+    below between both but by can could did do does doing done down during each else few for from
+    further get gets getting got had has have having he her here hers him his how i if in into is it
+    its itself just let me might more most must my need needs no nor not now of off on once one only
+    or other our ours out over own per please same shall she should so some such than that the their
+    theirs them then there these they this those through to too under until up us use using very
+    want was we were what when where which while who whom whose why will with within without would
+    you your yours
+    """.split()  # noqa: SIM905 - a list of a hundred words reads better without its quotes
 )
-NUMBER_WORDS = dict(
-    zip(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"],
-        map(str, range(13)),
-        strict=True,
+NUMBER_WORDS = {
+    word: str(number)
+    for number, word in enumerate(
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"]
     )
-)
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A stretch that can be quoted by itself, ``[start, end)`` in code points: sentence, list item or table row."""
+    """A stretch that can be quoted by itself: ``[start, end)`` in code points, and what it is."""
 
     start: int
     end: int
@@ -57,7 +66,7 @@ def words(text: str) -> list[str]:
     """Stemmed content words in order: lower case, without accents, stop words and possessives."""
     found = []
     for match in WORD.finditer(expand(unaccent(text)).lower()):
-        word = match.group().replace("’", "'").removesuffix("'s")
+        word = match.group().replace("\u2019", "'").removesuffix("'s")
         if word not in STOP_WORDS and (len(word) > 1 or word.isdigit()):
             found.append(_stem(word))
     return found
@@ -76,7 +85,7 @@ def _stem(word: str) -> str:
 
 
 def hard_tokens(text: str) -> set[str]:
-    """Numbers, dates, prices, versions and codes, normalised: ``€1,200.50`` → ``1200.50``, ``E-1042`` → ``e1042``."""
+    """Numbers, dates, prices, versions and codes in one spelling: ``€1,200.50`` → ``1200.50``."""
     tokens = set()
     for match in HARD_TOKEN.finditer(text):
         token = re.sub(r"[-_](?=\w)|(?<=\d),(?=\d{3}\b)", "", match.group()).lower()

@@ -24,14 +24,15 @@ EXACT_UNTIL = 12_000  # chunks; below it, scanning every vector is as fast as th
 LONGEST_QUERY = 2_000  # characters of a question that are searched; the rest is a document, not a question
 
 SESSION_SETTINGS = text(
-    "select set_config('hnsw.ef_search', :ef_search, true), set_config('hnsw.iterative_scan', 'relaxed_order', true),"
+    "select set_config('hnsw.ef_search', :ef_search, true),"
+    " set_config('hnsw.iterative_scan', 'relaxed_order', true),"
     " set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true)"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What a search may see: audience tokens of the reader, collections, documents, and the date it is asked for."""
+    """What a search may see: the reader's audience tokens, collections, documents, and the date asked for."""
 
     audiences: tuple[str, ...]
     collections: tuple[UUID, ...] | None = None
@@ -43,9 +44,9 @@ class Scope:
 class Hit:
     """A chunk that a search found, with every raw score.
 
-    ``share``: the part of the question's possible BM25 that the chunk reaches, 0 to 1. ``coverage``: the part
-    of the question's idf whose words it holds. ``cosine``: similarity, -1 to 1. ``score``: cosine + w · share, where
-    w = 2 · (best share / best cosine of the question)².
+    ``share``: the part of the question's possible BM25 that the chunk reaches, 0 to 1. ``coverage``: the
+    part of the question's idf whose words it holds. ``cosine``: similarity, -1 to 1. ``score``: cosine
+    + w · share, where w = 2 · (best share / best cosine of the question)².
     """
 
     chunk_id: UUID

@@ -1,7 +1,8 @@
 """Search over HTTP at 100,000 chunks: ``python -m tests.bench.bench_search [CORPUS.jsonl.gz QUERIES.txt]``
 
-The real app on a real socket and the real statements; one client in a process of its own; queries' vectors are computed
-beforehand, so that embedding is not in the figures. Vectors of the corpus are kept under .bench/ between runs.
+The real app on a real socket and the real statements; one client in a process of its own; queries'
+vectors are computed beforehand, so that embedding is not in the figures. The corpus' vectors are kept
+under .bench/.
 """
 
 from __future__ import annotations
@@ -91,8 +92,9 @@ async def load(database: Database, rows: list[dict[str, str]], vectors: NDArray[
         async with database.session() as session:
             document = await session.scalar(
                 text(
-                    "insert into document (collection_id, title, source, media_type, audience, status, content_hash,"
-                    " served_version) values (:shelf, :guide, :guide, 'text/plain', '{public}', 'ready', '', 1)"
+                    "insert into document (collection_id, title, source, media_type, audience, status,"
+                    " content_hash, served_version)"
+                    " values (:shelf, :guide, :guide, 'text/plain', '{public}', 'ready', '', 1)"
                     " returning id"
                 ),
                 {"shelf": shelf, "guide": guide},
@@ -192,15 +194,14 @@ def main() -> None:
         finally:
             asyncio.run(database.stop())
     p50, p95 = statistics.median(took), statistics.quantiles(took, n=20)[-1]
-    print(
-        f"search over HTTP, {arguments.count:,} chunks, one client, {len(took)} queries: p50 {p50:.1f} ms, p95 {p95:.1f} ms"
-    )
+    asked = f"{arguments.count:,} chunks, one client, {len(took)} queries"
+    print(f"search over HTTP, {asked}: p50 {p50:.1f} ms, p95 {p95:.1f} ms")
 
 
 async def _with(database: Database, work: object) -> str:
     key: str = await work  # type: ignore[misc]  # a coroutine
-    if database._engine is not None:  # noqa: SLF001 - the server stays up, the loop's connections do not
-        await database._engine.dispose()  # noqa: SLF001
+    if database._engine is not None:  # the server stays up, this loop's connections do not
+        await database._engine.dispose()
     return key
 
 
@@ -208,7 +209,7 @@ async def _precompute(settings: Settings, questions: list[str]) -> None:
     embedder = await LocalEmbedder.open(settings.data_dir / "models")
     Precomputed.known = {each: await embedder.embed_query(each) for each in questions}
     await embedder.aclose()
-    import app.rag.embeddings.local as local  # noqa: PLC0415 - the app opens its embedder by this name
+    from app.rag.embeddings import local  # the app opens its embedder by this name
 
     local.LocalEmbedder = Precomputed  # type: ignore[misc]  # only for this process
 

@@ -1,7 +1,7 @@
-"""Fits the abstention score on judged questions and prints its weights: ``python -m tests.bench.fit_abstention DIR…``
+"""Fits the abstention score on judged questions: ``python -m tests.bench.fit_abstention DIR…``
 
-Each DIR has answers.jsonl with ``is_impossible``; every set and both kinds of question weigh the same. The sample
-company's own questions take part. Logistic regression with a small ridge, by Newton's method.
+Each DIR has answers.jsonl with ``is_impossible``; every set and both kinds of question weigh the same. The
+sample company's own questions take part. Logistic regression with a small ridge, by Newton's method.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ async def main(folders: list[Path]) -> None:
             np.percentile(score[labels == 0], [50, 75, 90]),
         )
         print(
-            f"{name}: AUC {_auc(score, labels):.3f}; answerable p10/25/50 {yes.round(2)}, not p50/75/90 {no.round(2)}"
+            f"{name}: AUC {_auc(score, labels):.3f};"
+            f" answerable p10/25/50 {yes.round(2)}, not p50/75/90 {no.round(2)}"
         )
 
 

@@ -42,7 +42,10 @@ def hit(text: str, *, title: str = "Handbook", headings: tuple[str, ...] = (), s
     )
 
 
-REFUNDS = "Seats can be changed at any time. Refunds are paid within 30 days of the payment. The office has a garden."
+REFUNDS = (
+    "Seats can be changed at any time. Refunds are paid within 30 days of the payment. "
+    "The office has a garden."
+)
 
 
 async def test_the_sentence_that_answers_is_quoted_and_not_its_neighbours(rag: Rag) -> None:
@@ -52,7 +55,9 @@ async def test_the_sentence_that_answers_is_quoted_and_not_its_neighbours(rag: R
 
 
 async def test_every_statement_is_the_exact_text_at_its_span(rag: Rag) -> None:
-    source = hit("📦 Lieferung:\n\n- Schritt eins: Öffnen 🔧.\n- Schritt zwei: Schließen.\n\nFertig ist die Lieferung.")
+    source = hit(
+        "📦 Lieferung:\n\n- Schritt eins: Öffnen 🔧.\n- Schritt zwei: Schließen.\n\nFertig ist die Lieferung."
+    )
     found = await extract("Was sind die Schritte der Lieferung?", [source], rag.embedder)
     assert found.statements
     for each in found.statements:
@@ -61,7 +66,10 @@ async def test_every_statement_is_the_exact_text_at_its_span(rag: Rag) -> None:
 
 
 async def test_a_sentence_that_introduces_a_list_brings_it_along_under_one_span(rag: Rag) -> None:
-    text = "To reset the password, do the following:\n\n1. Open the settings.\n2. Choose Reset.\n3. Confirm.\n\nBadges are sold in packs."
+    text = (
+        "To reset the password, do the following:\n\n1. Open the settings.\n2. Choose Reset.\n3. Confirm."
+        "\n\nBadges are sold in packs."
+    )
     found = await extract("How do I reset my password?", [hit(text)], rag.embedder)
     assert [each.text for each in found.statements][:4] == [
         "To reset the password, do the following:",

@@ -14,7 +14,10 @@ def cut(text: str) -> list[tuple[str, str]]:
 
 
 def test_sentences_list_items_table_rows_and_headings_are_units_of_their_own() -> None:
-    text = "Refunds\n\nAsk within 14 days, e.g. by mail. Write to us.\n\nSteps:\n- Open it.\n1. Save\n\n| Plan | Price |\n| Pro | €12 |\n"
+    text = (
+        "Refunds\n\nAsk within 14 days, e.g. by mail. Write to us.\n\nSteps:\n- Open it.\n1. Save\n\n"
+        "| Plan | Price |\n| Pro | €12 |\n"
+    )
     assert cut(text) == [
         ("heading", "Refunds"),
         ("sentence", "Ask within 14 days, e.g. by mail."),
@@ -28,9 +31,9 @@ def test_sentences_list_items_table_rows_and_headings_are_units_of_their_own() -
 
 
 def test_a_decimal_point_an_initial_and_an_abbreviation_end_no_sentence() -> None:
-    assert [text for _, text in cut("It takes 3.5 days, approx. a week, says J. Doe of Acme Inc. today.")] == [
-        "It takes 3.5 days, approx. a week, says J. Doe of Acme Inc. today."
-    ]
+    assert [
+        text for _, text in cut("It takes 3.5 days, approx. a week, says J. Doe of Acme Inc. today.")
+    ] == ["It takes 3.5 days, approx. a week, says J. Doe of Acme Inc. today."]
 
 
 @given(st.text(max_size=400))

@@ -58,7 +58,10 @@ class JudgedSet:
 
 
 def load(folder: Path, *, limit: int | None = None) -> JudgedSet:
-    """Read a set; ``limit`` keeps so many queries and questions, evenly spread. ``InvalidError`` names a bad line."""
+    """Read a set; ``limit`` keeps so many queries and questions, evenly spread.
+
+    ``InvalidError`` names a bad line.
+    """
     grades: dict[str, dict[str, float]] = {}
     for number, line in enumerate(_lines(folder / "qrels.tsv"), start=1):
         query, document, grade = (*line.rstrip("\r").split("\t"), "", "")[:3]

@@ -1,7 +1,8 @@
 """Figures of merit for rankings, with bootstrap intervals.
 
-nDCG as in Järvelin and Kekäläinen (2002) with the judged grade as gain and log2(rank + 1) as discount, as
-trec_eval computes it; recall over all relevant documents; MRR over the first relevant one among those returned.
+nDCG as in Järvelin and Kekäläinen (2002) with the judged grade as gain and log2(rank + 1) as discount,
+as trec_eval computes it; recall over all relevant documents; MRR over the first relevant one among
+those returned.
 """
 
 from __future__ import annotations

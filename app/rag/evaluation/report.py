@@ -45,10 +45,11 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 class AnswersReport(msgspec.Struct, frozen=True, kw_only=True):
     """How well questions are answered or declined.
 
-    ``has_answer_f1``: F1 of answering exactly the answerable. ``refusal_precision``/``refusal_recall``: of declined
-    questions the part that is unanswerable, and the reverse. ``citation_validity``: citations whose quote is the
-    stored text at its span. ``citation_precision``: citations of answered answerable questions that are in a gold
-    passage. ``unsupported_numbers``: answers with a number that no cited passage has.
+    ``has_answer_f1``: F1 of answering exactly the answerable. ``refusal_precision``, ``refusal_recall``: of
+    declined questions the part that is unanswerable, and the reverse. ``citation_validity``: citations
+    whose quote is the stored text at its span. ``citation_precision``: citations of answered answerable
+    questions that are in a gold passage. ``unsupported_numbers``: answers with a number that no cited
+    passage has.
     """
 
     has_answer_f1: Estimate
