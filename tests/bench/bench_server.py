@@ -1,7 +1,7 @@
 """Start, memory and liveness of the whole server: ``python -m tests.bench.bench_server``
 
-First and second start of `tridesk up`, resident memory with the model loaded, and what a 900-page document does
-to memory and to the event loop (the slowest of many health checks while it is parsed, chunked and embedded).
+First and second start of `tridesk up`, resident memory with the model loaded, and what a 900-page document
+does to memory and to the event loop (the slowest of many health checks while it is taken in).
 """
 
 from __future__ import annotations
