@@ -73,12 +73,20 @@ def _read(stream: BinaryIO | Any) -> bytes | None:
 def _answer(frame: bytes, served: int) -> bytes:
     """A pickled (status, value, whether this process should be replaced)."""
     status, value = _result(frame)
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    retire = served >= _MAX_CALLS or resident > _MAX_RESIDENT_KB or status == "crash"
+    retire = served >= _MAX_CALLS or _peak_kb() > _MAX_RESIDENT_KB or status == "crash"
     try:
         return pickle.dumps((status, value, retire), protocol=pickle.HIGHEST_PROTOCOL)
     except (pickle.PicklingError, TypeError, AttributeError, MemoryError) as error:
         return pickle.dumps(("crash", type(error).__name__, True), protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def _peak_kb() -> int:
+    """The most memory this program has had resident.
+
+    Not getrusage's ru_maxrss: that survives exec, and so begins with what the parent had.
+    """
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123 - pathlib is not loaded here
+        return next((int(line.split()[1]) for line in status if line.startswith("VmHWM:")), 0)
 
 
 def _result(frame: bytes) -> tuple[str, Any]:

@@ -194,3 +194,12 @@ async def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None
         parent.send_signal(signal.SIGKILL)
         parent.wait()
     await ended(pid)
+
+
+async def test_a_large_parent_does_not_make_its_children_look_large(pool: IsolatedPool) -> None:
+    ballast = bytearray(700 * 2**20)
+    ballast[::4096] = b"x" * len(ballast[::4096])  # every page resident
+    first = await pool.run(functions.surroundings, timeout=20)
+    second = await pool.run(functions.surroundings, timeout=20)
+    assert first["pid"] == second["pid"]
+    del ballast
