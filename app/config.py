@@ -73,64 +73,50 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _setting(
-    default: Any, convert: Callable[[str], Any] = str, *, secret: bool = False, help: str = ""  # noqa: A002 - the field's common name
-) -> Any:
-    return field(default=default, metadata={"convert": convert, "secret": secret, "help": help})
+def _setting(default: Any, convert: Callable[[str], Any] = str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"convert": convert, "secret": secret})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Every setting, by the name of its environment variable in lower case.
+    """Every setting, by the name of its environment variable in lower case; .env.example says what for.
 
     An empty variable counts as unset. A malformed one raises ``ConfigurationError`` that names it.
     """
 
-    host: str = _setting("127.0.0.1", help="Address to listen on.")
-    port: int = _setting(8000, _port, help="Port to listen on; 0 takes a free one.")
-    data_dir: Path = _setting(Path("data"), Path, help="Folder of the embedded Postgres and the caches.")
-    database_url: str | None = _setting(
-        None, _database_url, secret=True, help="Your own Postgres >= 16 with pgvector >= 0.8.4; unset: embedded."
-    )
-    migration_database_url: str | None = _setting(
-        None, _database_url, secret=True, help="The owner's URL, used by migrations; unset: DATABASE_URL."
-    )
-    listen_database_url: str | None = _setting(
-        None, _database_url, secret=True, help="A direct URL for LISTEN when DATABASE_URL is a pooler's."
-    )
-    database_pool_size: int = _setting(10, _natural, help="Connections a process keeps for requests.")
-    worker_in_server: bool = _setting(True, _boolean, help="Whether the server also runs jobs.")
-    worker_concurrency: int = _setting(4, _natural, help="Jobs a worker runs at once.")
-    sample_company: bool | None = _setting(
-        None, _boolean, help="Load the sample company at `tridesk up`; unset: only with the embedded Postgres."
-    )
+    host: str = _setting("127.0.0.1")
+    port: int = _setting(8000, _port)
+    data_dir: Path = _setting(Path("data"), Path)  # noqa: RUF009 - a path is a value
+    database_url: str | None = _setting(None, _database_url, secret=True)
+    migration_database_url: str | None = _setting(None, _database_url, secret=True)
+    listen_database_url: str | None = _setting(None, _database_url, secret=True)
+    database_pool_size: int = _setting(10, _natural)
+    worker_in_server: bool = _setting(True, _boolean)  # noqa: FBT003 - the setting's default
+    worker_concurrency: int = _setting(4, _natural)
+    sample_company: bool | None = _setting(None, _boolean)
 
-    log_level: str = _setting("INFO", _log_level, help="DEBUG, INFO, WARNING or ERROR.")
-    log_format: str = _setting(
-        "auto", _one_of("auto", "json", "text"), help="json lines, text, or auto: text on a terminal."
-    )
+    log_level: str = _setting("INFO", _log_level)
+    log_format: str = _setting("auto", _one_of("auto", "json", "text"))
 
-    jwt_secret: str | None = _setting(None, secret=True, help="HS256 secret of the host app's tokens, >= 32 bytes.")
-    jwt_jwks_url: str | None = _setting(None, _http_url, help="JWKS of the host app's identity provider.")
-    jwt_issuer: str | None = _setting(None, help="Required `iss` of the tokens.")
-    jwt_audience: str | None = _setting(None, help="Required `aud` of the tokens.")
-    jwt_roles: tuple[str, ...] = _setting(
-        ("customer",), _words, help="Roles that a token may claim, besides customer: agent, lead, admin."
-    )
+    jwt_secret: str | None = _setting(None, secret=True)
+    jwt_jwks_url: str | None = _setting(None, _http_url)
+    jwt_issuer: str | None = _setting(None)
+    jwt_audience: str | None = _setting(None)
+    jwt_roles: tuple[str, ...] = _setting(("customer",), _words)
 
-    openai_base_url: str | None = _setting(None, _http_url, help="Any OpenAI-compatible endpoint.")
-    openai_api_key: str | None = _setting(None, secret=True, help="Its key.")
-    openai_timeout: float = _setting(60.0, _seconds, help="Seconds for one call to the endpoint.")
-    chat_model: str | None = _setting(None, help="Model that writes answers; unset: extractive answers.")
-    chat_context_tokens: int = _setting(8192, _natural, help="Window of the chat model in tokens.")
-    embedding_model: str | None = _setting(None, help="Model of the endpoint that embeds; unset: the local one.")
-    embedding_dimensions: int | None = _setting(None, _natural, help="Dimensions to ask of the embedding model.")
-    embedding_window: int = _setting(8191, _natural, help="Longest text the endpoint's embedding model takes, tokens.")
-    embedding_concurrency: int = _setting(4, _natural, help="Embedding calls under way at once.")
+    openai_base_url: str | None = _setting(None, _http_url)
+    openai_api_key: str | None = _setting(None, secret=True)
+    openai_timeout: float = _setting(60.0, _seconds)
+    chat_model: str | None = _setting(None)
+    chat_context_tokens: int = _setting(8192, _natural)
+    embedding_model: str | None = _setting(None)
+    embedding_dimensions: int | None = _setting(None, _natural)
+    embedding_window: int = _setting(8191, _natural)
+    embedding_concurrency: int = _setting(4, _natural)
 
-    upload_max_bytes: int = _setting(50 * 2**20, _natural, help="Largest uploaded document.")
-    body_max_bytes: int = _setting(2**20, _natural, help="Largest JSON body of the other routes.")
-    parse_timeout: float = _setting(120.0, _seconds, help="Seconds one file may take to parse.")
+    upload_max_bytes: int = _setting(50 * 2**20, _natural)
+    body_max_bytes: int = _setting(2**20, _natural)
+    parse_timeout: float = _setting(120.0, _seconds)
 
     def __post_init__(self) -> None:
         if self.chat_model and not (self.openai_base_url or self.openai_api_key):
@@ -140,7 +126,7 @@ class Settings:
         if self.jwt_secret and len(self.jwt_secret.encode()) < 32:
             raise ConfigurationError("JWT_SECRET must have at least 32 bytes")
         if unknown := set(self.jwt_roles) - {"customer", "agent", "lead", "admin"}:
-            raise ConfigurationError(f"JWT_ROLES knows customer, agent, lead and admin, not {sorted(unknown)[0]}")
+            raise ConfigurationError(f"JWT_ROLES knows customer, agent, lead and admin, not {min(unknown)}")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
