@@ -76,11 +76,11 @@ class Hit:
 class Retriever:
     """Searches with one embedding model; ``model_id`` and ``dimensions`` become literals of the statement."""
 
-    def __init__(self, *, model_id: int, dimensions: int) -> None:
+    def __init__(self, *, model_id: int, dimensions: int, corpus_chunks: float = 0.0) -> None:
         self._statements = {
             arm: _compose(arm, model_id=model_id, dimensions=dimensions) for arm in ("exact", "hnsw", "none")
         }
-        self._corpus_chunks = 0.0  # as of the last search: decides between scanning and the index
+        self._corpus_chunks = corpus_chunks  # as of the last search: decides between scanning and the index
 
     async def search(
         self,

@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import text
+
 from app.config import Settings
 from app.database import Database
 from app.exceptions import ConfigurationError
@@ -45,6 +47,7 @@ async def open_rag(settings: Settings, database: Database) -> AsyncIterator[Rag]
         stack.push_async_callback(embedder.aclose)
         async with database.session() as session:
             model = await find_model(session, embedder.model)
+            chunks = await session.scalar(text("select coalesce(sum(chunks), 0)::float8 from corpus_delta"))
         if model is None:
             raise ConfigurationError(
                 f"{embedder.model} is not registered in the database: run `tridesk migrate`"
@@ -54,7 +57,9 @@ async def open_rag(settings: Settings, database: Database) -> AsyncIterator[Rag]
             stack.push_async_callback(completer.aclose)
         pool = IsolatedPool()
         stack.push_async_callback(pool.aclose)
-        retriever = Retriever(model_id=model.id, dimensions=model.dimensions)
+        retriever = Retriever(
+            model_id=model.id, dimensions=model.dimensions, corpus_chunks=float(chunks or 0)
+        )
         yield Rag(
             embedder=embedder,
             completer=completer,

@@ -31,6 +31,7 @@ from app.rag.retrieval import Scope
 from app.rag.runtime import Rag
 from app.rag.schemas import AnswerView, CitationEvent, DeltaEvent, DoneEvent, SourcesEvent
 from app.rag.service import answers, chats
+from app.rag.visibility import as_of
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,11 @@ class Asking:
                 history = await chats.history(session, self.chat_id, principal=self.principal)
         standalone = await self.rag.answerer.understand(self.question, history)
         embedding = await self.rag.answerer.embed(standalone)
-        scope = Scope(audiences=self.principal.audiences, collections=self.collections, as_of=self.as_of)
+        scope = Scope(
+            audiences=self.principal.audiences,
+            collections=self.collections,
+            as_of=as_of(self.principal, self.as_of),
+        )
         async with self.database.session() as session:
             return await self.rag.answerer.retrieve(
                 session,

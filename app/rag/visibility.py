@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, cast, or_
+from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.identity import Principal
@@ -44,6 +45,30 @@ def readable(
     audience: Any = table.audience  # the comparator of ARRAY, which the mapped type hides
     overlaps: ColumnElement[bool] = audience.overlap(cast(list(principal.audiences), ARRAY(Text)))
     return overlaps
+
+
+def seen(principal: Principal) -> ColumnElement[bool]:
+    """Documents that a list or a get may show: to staff all; to others what is served to them, and in force.
+
+    The served version has an audience of its own: a title that was staff's stays staff's until a version for
+    more readers is served.
+    """
+    if principal.is_staff:
+        return readable(principal)
+    served = select(DocumentVersion.number).where(
+        DocumentVersion.document_id == Document.id,
+        DocumentVersion.number == Document.served_version,
+        readable(principal, DocumentVersion),
+    )
+    begun = or_(Document.valid_from.is_(None), Document.valid_from <= func.now())
+    return and_(readable(principal), served.exists(), begun)
+
+
+def as_of(principal: Principal, moment: datetime | None) -> datetime | None:
+    """The date a search may be asked for: what is not yet in force is nobody's but staff's."""
+    if moment is None or principal.is_staff:
+        return moment
+    return min(moment, datetime.now(UTC))
 
 
 def owned(table: type[Answer] | type[Chat], principal: Principal) -> ColumnElement[bool]:

@@ -272,7 +272,7 @@ async def test_validity_is_respected_now_and_as_of_a_date(library, as_role):
     always = await library.add("# Zephyrine\n\nEternal zephyrine rule.")
 
     async def found(as_of: datetime | None) -> set[Any]:
-        async with as_role("customer") as client:
+        async with as_role("agent") as client:
             filters = {} if as_of is None else {"filters": {"as_of": as_of.isoformat()}}
             body = {"query": "zephyrine rule", "collections": [str(library.collection_id)], **filters}
             response = await client.post("/v1/rag/search", json=body)
@@ -297,3 +297,72 @@ async def test_a_new_validity_of_the_same_content_holds_at_once(library):
     assert await library.search(QUESTION, as_of=past - timedelta(days=1))
     await library.put(SECRET, source="a.md")
     assert await library.search(QUESTION)
+
+
+async def test_a_title_that_was_staffs_stays_staffs_until_a_wider_version_is_served(
+    client, as_role, keys, library: Library
+) -> None:
+    first = await library.add("# Layoffs in March\n\nText.", source="plan", audience="staff")
+    await library.put("# Layoffs in March, public\n\nText.", source="plan", audience="public")
+    customer = as_key(client, keys["customer"])
+    assert (await customer.get(f"/v1/rag/documents/{first.id}")).status_code == 404
+    listed = (await customer.get("/v1/rag/documents?limit=100")).text
+    assert "Layoffs" not in listed
+    await library.ingest(await library.read(first.id))
+    assert (await customer.get(f"/v1/rag/documents/{first.id}")).status_code == 200
+
+
+async def test_a_withdrawn_version_stays_withdrawn_from_stored_answers_when_a_later_one_is_public(
+    client, keys, library: Library
+) -> None:
+    customer = as_key(client, keys["customer"])
+    body = {"question": "What is the wumpus password?", "collections": [str(library.collection_id)]}
+    await library.add("# Wumpus\n\nThe wumpus password is 8842.", source="w", audience="customers")
+    answer = (await customer.post("/v1/rag/answers", json=body)).json()
+    assert "8842" in answer["text"]
+    await library.add("# Wumpus\n\nThe wumpus is gone.", source="w", audience="staff")
+    await library.add("# Wumpus\n\nNothing of it remains.", source="w", audience="public")
+    again = (await customer.get(f"/v1/rag/answers/{answer['id']}")).json()
+    assert "8842" not in json.dumps(again)
+
+
+async def test_what_is_not_yet_in_force_is_staffs_alone(client, as_role, keys, library: Library) -> None:
+    future = datetime.now(UTC) + timedelta(days=400)
+    text_ = "# Prices\n\nThe vortigaunt plan will cost 99 dollars."
+    document = await library.add(text_, audience="public", valid_from=future)
+    customer = as_key(client, keys["customer"])
+    assert (await customer.get(f"/v1/rag/documents/{document.id}/text")).status_code == 404
+    later = (future + timedelta(days=1)).isoformat()
+    body = {"query": "vortigaunt plan", "filters": {"as_of": later}}
+    assert "vortigaunt" not in (await customer.post("/v1/rag/search", json=body)).text
+    async with as_role("agent") as agent:
+        assert "vortigaunt" in (await agent.post("/v1/rag/search", json=body)).text
+
+
+async def test_where_a_file_lay_is_told_to_staff_only(client, as_role, keys, library: Library) -> None:
+    document = await library.add("# Page\n\nText.", source="folder/secret-name.md")
+    customer = as_key(client, keys["customer"])
+    assert (await customer.get(f"/v1/rag/documents/{document.id}")).json()["source"] is None
+    async with as_role("agent") as agent:
+        shown = (await agent.get(f"/v1/rag/documents/{document.id}")).json()
+    assert shown["source"] == "folder/secret-name.md"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "![a](http://evil.example/x.png)",
+        "[here](javascript:alert(1))",
+        "<img src=x onerror=alert(1)>",
+        "<a href=http://evil.example>here</a>",
+    ],
+)
+async def test_a_quoted_sentence_carries_no_markup_that_acts(
+    client, keys, library: Library, hostile: str
+) -> None:
+    await library.add(f"The spratzel costs {hostile} 12 dollars.", media_type="text/plain")
+    body = {"question": "What does the spratzel cost?", "collections": [str(library.collection_id)]}
+    answer = (await as_key(client, keys["customer"]).post("/v1/rag/answers", json=body)).json()
+    assert "12 dollars" in answer["text"]
+    assert not any(mark in answer["text"] for mark in ("![", "](", "<img", "<a"))
+    assert hostile in answer["citations"][0]["quote"]

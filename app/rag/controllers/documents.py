@@ -131,7 +131,9 @@ class DocumentController(Controller):
         """
         document = await documents.take_in(session, await _upload(request), created_by=principal.person_id)
         return Response(
-            _document(document), status_code=202, headers={"Location": f"/v1/rag/documents/{document.id}"}
+            _document(document, principal),
+            status_code=202,
+            headers={"Location": f"/v1/rag/documents/{document.id}"},
         )
 
     @get("/", operation_id="list_documents", summary="List documents")
@@ -154,7 +156,12 @@ class DocumentController(Controller):
             cursor=cursor,
             limit=limit,
         )
-        return page(rows, limit=limit, show=_document, position=lambda row: Position(row.created_at, row.id))
+        return page(
+            rows,
+            limit=limit,
+            show=lambda row: _document(row, principal),
+            position=lambda row: Position(row.created_at, row.id),
+        )
 
     @get("/{document_id:uuid}", operation_id="get_document", summary="Get a document", opt=NOT_FOUND)
     async def get_document(
@@ -164,7 +171,7 @@ class DocumentController(Controller):
         principal: NamedDependency[Principal],
     ) -> DocumentView:
         """A document and where it stands on its way into the index."""
-        return _document(await documents.get(session, document_id, principal=principal))
+        return _document(await documents.get(session, document_id, principal=principal), principal)
 
     @get(
         "/{document_id:uuid}/text",
@@ -242,13 +249,13 @@ def _collection(row: Collection) -> CollectionView:
     return CollectionView(id=row.id, name=row.name, description=row.description, created_at=row.created_at)
 
 
-def _document(row: Document) -> DocumentView:
+def _document(row: Document, principal: Principal) -> DocumentView:
     problem = DocumentProblem(code=row.error_code, detail=row.error_detail) if row.error_code else None
     return DocumentView(
         id=row.id,
         collection_id=row.collection_id,
         title=row.title,
-        source=row.source,
+        source=row.source if principal.is_staff else None,
         filename=row.filename,
         media_type=row.media_type,
         audience=audience_name(row.audience),

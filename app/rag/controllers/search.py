@@ -13,6 +13,7 @@ from app.rag.retrieval import Hit, Scope
 from app.rag.runtime import Rag
 from app.rag.schemas import Scores, SearchFilters, SearchItem, SearchRequest, SearchResults
 from app.rag.service import documents
+from app.rag.visibility import as_of
 
 
 @post("/search", operation_id="search_chunks", tags=["rag"], status_code=200, summary="Search")
@@ -29,7 +30,7 @@ async def search(
         scope = Scope(
             audiences=principal.audiences,
             collections=tuple(data.collections) if data.collections else None,
-            as_of=filters.as_of,
+            as_of=as_of(principal, filters.as_of),
             documents=await documents.narrow(
                 session,
                 principal=principal,
@@ -42,17 +43,17 @@ async def search(
         hits = await rag.retriever.search(
             session, query=data.query, embedding=embedding, scope=scope, limit=data.limit
         )
-    return SearchResults(items=[_item(hit) for hit in hits])
+    return SearchResults(items=[_item(hit, principal) for hit in hits])
 
 
-def _item(hit: Hit) -> SearchItem:
+def _item(hit: Hit, principal: Principal) -> SearchItem:
     return SearchItem(
         chunk_id=hit.chunk_id,
         document_id=hit.document_id,
         version=hit.version,
         collection_id=hit.collection_id,
         title=hit.title,
-        source=hit.source,
+        source=hit.source if principal.is_staff else None,
         heading_path=section(hit),
         text=hit.text,
         start=hit.start,

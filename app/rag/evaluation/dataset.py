@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ class JudgedSet:
 def load(folder: Path, *, limit: int | None = None) -> JudgedSet:
     """Read a set; ``limit`` keeps so many queries and questions, evenly spread.
 
-    ``InvalidError`` names a bad line.
+    ``InvalidError`` names a bad line, or says that no query is judged.
     """
     grades: dict[str, dict[str, float]] = {}
     for number, line in enumerate(_lines(folder / "qrels.tsv"), start=1):
@@ -71,6 +72,8 @@ def load(folder: Path, *, limit: int | None = None) -> JudgedSet:
             raise InvalidError(f"{folder / 'qrels.tsv'}:{number}: expected query-id, corpus-id, score")
         grades.setdefault(query, {})[document] = float(grade)
     queries = [each for each in _records(folder / "queries.jsonl", Query) if each.id in grades]
+    if not queries:
+        raise InvalidError(f"{folder}: no query of queries.jsonl is judged in qrels.tsv")
     questions = _questions(folder / "answers.jsonl", grades)
     return JudgedSet(
         corpus=_records(folder / "corpus.jsonl", CorpusDocument),
@@ -121,7 +124,6 @@ def _spread(items: Sequence[T], limit: int | None) -> list[T]:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,7 +17,7 @@ from app.rag.answering import READER_LEFT
 from app.rag.constants import Outcome, Rating
 from app.rag.evidence import MARKER, Composition, Evidence, Material, Statement, section
 from app.rag.exceptions import AnswerNotFoundError
-from app.rag.models import Answer, Document, Feedback
+from app.rag.models import Answer, Document, DocumentVersion, Feedback
 from app.rag.schemas import AnswerSource, AnswerView, ChunkCitation, Citation
 from app.rag.visibility import answerable_to, rater_of, readable
 
@@ -26,6 +27,8 @@ WITHHELD_TEXT = "This answer rests on documents that are no longer available to 
 UNFINISHED_TEXT = "The reader left before this was answered."
 SOURCES_GONE = "sources_unavailable"
 CLOSEST = 3
+# Where Markdown or HTML would begin an image, a link or a tag.
+MARKUP = re.compile(r"(!(?=\[)|\](?=[(\[])|<(?=[A-Za-z/!?]))")
 
 
 class Numbering:
@@ -51,8 +54,13 @@ class Numbering:
 
 
 def unmarked(text: str) -> str:
-    """Text in which nothing looks like a citation's marker: a footnote's ``[7]`` becomes ``[ 7 ]``."""
-    return MARKER.sub(lambda match: match.group().replace("[", "[ ").replace("]", " ]"), text)
+    """Text in which nothing acts: no citation's marker, no image, link or tag that a renderer would follow.
+
+    A footnote's ``[7]`` becomes ``[ 7 ]``, ``![a](b)`` becomes ``! [a] (b)``, ``<img`` becomes ``< img``. The
+    citation's quote keeps the source's exact words.
+    """
+    text = MARKER.sub(lambda match: match.group().replace("[", "[ ").replace("]", " ]"), text)
+    return MARKUP.sub(r"\1 ", text)
 
 
 def abstention_text(composition: Composition) -> str:
@@ -113,10 +121,14 @@ async def show_to(
 ) -> list[AnswerView]:
     """Answers as this reader may see them now: a document withdrawn since takes its answers along."""
     answers = list(answers)
-    cited = {document for answer in answers for document in _cited(answer)}
-    visible = set(
-        await session.scalars(select(Document.id).where(Document.id.in_(cited), readable(principal)))
+    cited = {version for answer in answers for version in _cited(answer)}
+    key = tuple_(DocumentVersion.document_id, DocumentVersion.number)
+    rows = await session.execute(
+        select(DocumentVersion.document_id, DocumentVersion.number)
+        .join(Document, Document.id == DocumentVersion.document_id)
+        .where(key.in_(cited), readable(principal, DocumentVersion), readable(principal))
     )
+    visible = {(row.document_id, row.number) for row in rows}
     return [show(answer, withheld=not _cited(answer) <= visible) for answer in answers]
 
 
@@ -176,10 +188,10 @@ def sources(material: Material) -> list[AnswerSource]:
     ]
 
 
-def _cited(answer: Answer) -> set[UUID]:
-    """Documents that an answer shows something of: cited ones, and those an abstention names as closest."""
+def _cited(answer: Answer) -> set[tuple[UUID, int]]:
+    """(document, version) that an answer shows something of: cited, or named as closest by an abstention."""
     rows: list[Any] = answer.citations if answer.outcome != Outcome.ABSTAINED else answer.evidence
-    return {UUID(row["document_id"]) for row in rows if "document_id" in row}
+    return {(UUID(row["document_id"]), row["version"]) for row in rows if "document_id" in row}
 
 
 def _place(evidence: Evidence) -> str:

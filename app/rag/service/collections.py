@@ -14,7 +14,7 @@ from app.identity import Principal
 from app.pagination import after
 from app.rag.exceptions import CollectionExistsError, CollectionNotFoundError
 from app.rag.models import Collection, Document
-from app.rag.visibility import readable
+from app.rag.visibility import seen
 
 
 async def create(session: AsyncSession, *, name: str, description: str = "") -> Collection:
@@ -55,9 +55,7 @@ async def list_page(
     """Newest first, one row more than ``limit``; readers see collections that hold something for them."""
     statement = select(Collection)
     if not principal.is_staff:
-        inside = select(Document.id).where(
-            Document.collection_id == Collection.id, readable(principal), Document.served_version.is_not(None)
-        )
+        inside = select(Document.id).where(Document.collection_id == Collection.id, seen(principal))
         statement = statement.where(inside.exists())
     return (
         await session.scalars(

@@ -20,7 +20,7 @@ from app.rag.models import Document, DocumentVersion
 from app.rag.registry import find_model, lacking_vectors
 from app.rag.service import access
 from app.rag.service.uploads import Upload, check, describe, inspect
-from app.rag.visibility import readable
+from app.rag.visibility import readable, seen
 
 __all__ = ["Upload", "get", "list_page", "narrow", "read_text", "remove", "requeue_all", "take_in"]
 
@@ -64,8 +64,8 @@ async def take_in(session: AsyncSession, upload: Upload, *, created_by: UUID | N
 
 async def get(session: AsyncSession, document_id: UUID, *, principal: Principal) -> Document:
     """One document that the reader may see."""
-    document = await session.scalar(select(Document).where(Document.id == document_id, readable(principal)))
-    if document is None or not (principal.is_staff or document.served_version):
+    document = await session.scalar(select(Document).where(Document.id == document_id, seen(principal)))
+    if document is None:
         raise DocumentNotFoundError("No such document.")
     return document
 
@@ -80,9 +80,7 @@ async def list_page(
     limit: int,
 ) -> Sequence[Document]:
     """Newest first, one row more than ``limit``; customers see only what is served."""
-    statement = select(Document).where(readable(principal))
-    if not principal.is_staff:
-        statement = statement.where(Document.served_version.is_not(None))
+    statement = select(Document).where(seen(principal))
     if collection_id is not None:
         statement = statement.where(Document.collection_id == collection_id)
     if status is not None:
@@ -127,7 +125,7 @@ async def narrow(
     """Ids of the readable documents that filters leave; None when there is no filter."""
     if ids is None and not any(wanted.values()):
         return None
-    statement = select(Document.id).where(readable(principal))
+    statement = select(Document.id).where(seen(principal))
     if ids is not None:
         statement = statement.where(Document.id.in_(ids))
     for column, value in wanted.items():
@@ -141,7 +139,7 @@ async def requeue_all(session: AsyncSession, *, model: str | None = None) -> int
 
     ``model``: only those with chunks that lack a vector under the embedding model of that name.
     """
-    statement = select(Document).with_for_update()
+    statement = select(Document).order_by(Document.id).with_for_update()
     if model is not None:
         known = await find_model(session, model)
         if known is None:
