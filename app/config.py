@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.exceptions import ConfigurationError
 
@@ -64,6 +65,10 @@ def _database_url(value: str) -> str:
     scheme, separator, rest = value.partition("://")
     if not separator or scheme.partition("+")[0] not in {"postgres", "postgresql"}:
         raise ValueError("must start with postgresql://")
+    try:
+        urlsplit(value).port  # noqa: B018 - reading it checks it
+    except ValueError:  # its own words quote what may be a part of the password
+        raise ValueError("host or port is malformed; write / @ : of a password as %2F %40 %3A") from None
     return f"postgresql://{rest}"
 
 

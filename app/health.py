@@ -30,12 +30,12 @@ async def ready(state: State) -> Health:
     database: Database = state.database
     if state.get("draining"):
         raise UnavailableError("The server is stopping.")
-    if state.get("rag") is None:
-        raise UnavailableError("The models are not loaded yet.", retry_after=2)
     try:
         await database.ping()
-    except DatabaseUnavailableError as error:
-        raise DatabaseUnavailableError("The database does not answer.", retry_after=5) from error
+    except DatabaseUnavailableError:
+        raise DatabaseUnavailableError("The database does not answer.", retry_after=5) from None
+    if state.get("rag") is None:
+        raise UnavailableError("The models are not loaded yet.", retry_after=2)
     return Health()
 
 

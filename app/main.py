@@ -14,6 +14,7 @@ from litestar.di import Provide
 from app import health, identity
 from app.config import Settings
 from app.database import Database, is_database_away, provide_session
+from app.exceptions import TrideskError
 from app.identity import AuthenticationMiddleware, provide_principal
 from app.jobs import JobHandler, Worker
 from app.openapi import OPENAPI_CONFIG, OpenAPIPlugin, reject_unknown_query
@@ -27,6 +28,9 @@ from app.requests import RequestContextMiddleware
 
 logger = logging.getLogger(__name__)
 
+Step = Callable[[], Awaitable[None]]
+Prepare = Callable[[Rag], Awaitable[None]]
+
 RETRY_START = 2.0  # seconds between attempts while the database is away at start
 
 
@@ -35,12 +39,15 @@ def create_app(
     *,
     database: Database | None = None,
     rag: Rag | None = None,
-    prepare: Callable[[Rag], Awaitable[None]] | None = None,
+    reach: Step | None = None,
+    prepare: Prepare | None = None,
 ) -> Litestar:
     """The ASGI application.
 
     ``database``: one that is already started and that the caller stops. ``rag``: likewise; tests share one.
-    ``prepare`` runs when both are open and jobs are running, before the first request is taken.
+    ``reach`` runs first and raises while the database is not there or not fit; ``prepare`` when the models
+    are loaded and jobs are running. Both come before the first request, unless the database is away at start:
+    then they are tried until they succeed.
     """
     return Litestar(
         route_handlers=[
@@ -50,7 +57,7 @@ def create_app(
             *page_routes(settings),
         ],
         state=State({"settings": settings, "database": database or Database(settings), "rag": rag}),
-        lifespan=[_Lifespan(settings, owns_database=database is None, prepare=prepare)],
+        lifespan=[_Lifespan(settings, owns_database=database is None, reach=reach, prepare=prepare)],
         dependencies={
             "session": Provide(provide_session),
             "principal": Provide(provide_principal),
@@ -86,13 +93,14 @@ def _rag_router(settings: Settings) -> Router:
 
 
 class _Lifespan:
-    """Opens and closes what the app holds. A database that is away at start is waited for in the background."""
+    """Opens and closes what the app holds; waits in the background for a database that is away at start."""
 
     def __init__(
-        self, settings: Settings, *, owns_database: bool, prepare: Callable[[Rag], Awaitable[None]] | None
+        self, settings: Settings, *, owns_database: bool, reach: Step | None, prepare: Prepare | None
     ) -> None:
         self._settings = settings
         self._owns_database = owns_database
+        self._reach = reach
         self._prepare = prepare
 
     @asynccontextmanager
@@ -107,35 +115,53 @@ class _Lifespan:
             except Exception as error:
                 if not is_database_away(error):
                     raise
-                logger.warning("the database is away; waiting for it")
-                waiting = asyncio.create_task(self._keep_opening(app, stack))
-                stack.callback(waiting.cancel)
-            yield
-            app.state.draining = True
+                logger.warning("the database is away; waiting for it: %s", _reason(error))
+                stack.push_async_callback(_end, asyncio.create_task(self._keep_opening(app, stack)))
+            try:
+                yield
+            finally:
+                app.state.draining = True
 
     async def _open(self, app: Litestar, stack: AsyncExitStack) -> None:
-        rag = app.state.rag or await stack.enter_async_context(open_rag(self._settings, app.state.database))
-        if self._settings.worker_in_server:
-            worker = Worker(
-                app.state.database, job_handlers(rag), concurrency=self._settings.worker_concurrency
-            )
-            worker.start()
-            stack.push_async_callback(worker.stop)
-        if self._prepare is not None:
-            await self._prepare(rag)
-        app.state.rag = rag
+        """All or nothing: what was opened before a failure is closed, so that it can be tried again."""
+        database: Database = app.state.database
+        async with AsyncExitStack() as opened:
+            await (self._reach or database.ping)()
+            rag = app.state.rag or await opened.enter_async_context(open_rag(self._settings, database))
+            if self._settings.worker_in_server:
+                worker = Worker(database, job_handlers(rag), concurrency=self._settings.worker_concurrency)
+                worker.start()
+                opened.push_async_callback(worker.stop)
+            if self._prepare is not None:
+                await self._prepare(rag)
+            app.state.rag = rag
+            stack.push_async_exit(opened.pop_all())
 
     async def _keep_opening(self, app: Litestar, stack: AsyncExitStack) -> None:
+        """Until it succeeds. Who has to mend something meanwhile need not restart the server."""
+        said = ""
         while True:
             await asyncio.sleep(RETRY_START)
             try:
                 await self._open(app, stack)
-            except Exception as error:
-                if not is_database_away(error):
-                    logger.exception("the server cannot start")
-                    raise
+            except TrideskError as error:
+                if _reason(error) != said:
+                    said = _reason(error)
+                    logger.warning("the server is not ready: %s", said)
+            except Exception:
+                logger.exception("the server is not ready")
             else:
+                logger.info("the database is back")
                 return
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def job_handlers(rag: Rag) -> dict[str, JobHandler]:

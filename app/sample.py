@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database
-from app.exceptions import TrideskError
+from app.exceptions import ConfigurationError, TrideskError
 from app.identity import Role
 from app.identity import service as identity
 from app.identity.models import Person
@@ -39,21 +39,30 @@ class Sample:
     keys: dict[str, str]
     keys_path: Path
     first_question: str
+    is_searchable: bool
 
 
-async def load_sample(database: Database, data_dir: Path, progress: Progress) -> Sample:
+async def load_sample(database: Database, data_dir: Path, progress: Progress, *, wait: bool = True) -> Sample:
     """Load the sample company once, wait until its pages are searchable, and see to the demo keys.
 
     All pages are queued in one transaction, so a start that is killed is taken up again where it was.
+    ``wait=False``: a worker elsewhere takes them in, sooner or later.
     """
     company = json.loads((SEEDS / "company.json").read_text(encoding="utf-8"))
     async with database.session() as session:
         if not await _is_loaded(session, company):
             await _load(session, company)
-    await _wait_until_ready(database, progress)
+    is_searchable = await _is_searchable(database, progress)
+    while wait and not is_searchable:
+        await asyncio.sleep(POLL)
+        is_searchable = await _is_searchable(database, progress)
     keys_path = data_dir / KEYS_FILE
-    keys = await _demo_keys(database, company, keys_path)
-    return Sample(keys=keys, keys_path=keys_path, first_question=company["first_question"])
+    return Sample(
+        keys=await _demo_keys(database, company, keys_path),
+        keys_path=keys_path,
+        first_question=company["first_question"],
+        is_searchable=is_searchable,
+    )
 
 
 async def _is_loaded(session: AsyncSession, company: dict[str, Any]) -> bool:
@@ -111,25 +120,23 @@ def _date(value: str | None) -> datetime | None:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
-async def _wait_until_ready(database: Database, progress: Progress) -> None:
-    ours = Document.source.startswith(SOURCE_PREFIX)
-    while True:
-        async with database.session() as session:
-            counts = dict(
-                (await session.execute(select(Document.status, func.count()).where(ours).group_by(Document.status)))
-                .tuples()
-                .all()
-            )
-        waiting = counts.get(DocumentStatus.QUEUED, 0) + counts.get(DocumentStatus.RUNNING, 0)
-        total = sum(counts.values())
-        progress(total - waiting, total)
-        if not waiting:
-            return
-        await asyncio.sleep(POLL)
+async def _is_searchable(database: Database, progress: Progress) -> bool:
+    """Whether no page waits any more; one that failed is in the list of documents with its reason."""
+    counting = (
+        select(Document.status, func.count())
+        .where(Document.source.startswith(SOURCE_PREFIX))
+        .group_by(Document.status)
+    )
+    async with database.session() as session:
+        counts = {row[0]: row[1] for row in await session.execute(counting)}
+    waiting = counts.get(DocumentStatus.QUEUED, 0) + counts.get(DocumentStatus.RUNNING, 0)
+    total = sum(counts.values())
+    progress(total - waiting, total)
+    return not waiting
 
 
 async def _demo_keys(database: Database, company: dict[str, Any], path: Path) -> dict[str, str]:
-    """The keys in the file while all of them work; else new ones."""
+    """The keys in the file while each of them works in its role; else new ones."""
     kept = _read_keys(path)
     async with database.session() as session:
         if kept and await _all_work(session, kept):
@@ -141,34 +148,40 @@ async def _demo_keys(database: Database, company: dict[str, Any], path: Path) ->
             _, keys[role.value] = await identity.create_key(
                 session, name=f"demo {role}", role=role, person_id=person_id
             )
-    _write_keys(path, keys)
+        _write_keys(path, keys)  # before the commit: keys that work are in the file, whatever is cut off
     return keys
 
 
 async def _all_work(session: AsyncSession, keys: dict[str, str]) -> bool:
     try:
-        for secret in keys.values():
-            await identity.authenticate_key(session, secret)
+        matches = {role: await identity.authenticate_key(session, key) for role, key in keys.items()}
     except TrideskError:
         return False
-    return True
+    return all(match.principal.role == role for role, match in matches.items())
 
 
 def _read_keys(path: Path) -> dict[str, str] | None:
     try:
+        path.chmod(0o600)  # it may have been copied or restored
         keys = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    complete = isinstance(keys, dict) and set(keys) == {role.value for role in Role}
-    return keys if complete else None
+    is_complete = isinstance(keys, dict) and set(keys) == {role.value for role in Role}
+    return keys if is_complete and all(isinstance(key, str) for key in keys.values()) else None
 
 
 def _write_keys(path: Path, keys: dict[str, str]) -> None:
     """Secrets: readable by the owner only from the first byte, and never half-written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(keys, file, indent=2)
-        file.write("\n")
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(keys, file, indent=2)
+            file.write("\n")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ConfigurationError(
+            f"{path} cannot be written: {error.strerror}; set another DATA_DIR"
+        ) from error

@@ -1,18 +1,18 @@
-"""What several commands need: settings with logging, an opened database, running coroutines."""
+"""What several commands need: settings with logging, an opened database, text that a terminal may show."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from app.config import Settings
 from app.database import Database
+from app.embedded import EmbeddedPostgres
 from app.logs import configure_logging
-from app.setup import bring_up_to_date
+from app.setup import bring_up_to_date, check_login
 
-T = TypeVar("T")
+Progress = Callable[[str], None]
 
 
 def read_settings(**overrides: Any) -> Settings:
@@ -24,26 +24,42 @@ def read_settings(**overrides: Any) -> Settings:
 
 def quiet_settings() -> Settings:
     """The settings for a command whose output is its own; only warnings are logged."""
-    return read_settings(log_level="WARNING")
+    return read_settings(log_level="WARNING", log_format="text")
+
+
+def make_database(settings: Settings) -> tuple[Database, EmbeddedPostgres | None]:
+    """The database, and the embedded server apart: it can tell how its start is getting on."""
+    if settings.database_url is not None:
+        return Database(settings), None
+    embedded = EmbeddedPostgres(settings.data_dir)
+    return Database(settings, embedded=embedded), embedded
 
 
 @asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """A started database; an embedded one is brought up to date, since nobody else would."""
-    database = Database(settings)
+async def open_database(settings: Settings, *, progress: Progress | None = None) -> AsyncIterator[Database]:
+    """A started database that accepts our login; an embedded one is brought up to date: nobody else would.
+
+    ``progress`` gets a line whenever a slow start has news.
+    """
+    database, embedded = make_database(settings)
     try:
-        await database.start()
-        if database.is_embedded:
+        if embedded is not None:
+            await embedded.start_async(progress=progress)
+        database.open()
+        if embedded is not None:
             await bring_up_to_date(settings, database)
+        else:
+            await check_login(database)
         yield database
     finally:
         await database.stop()
 
 
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end; with uvloop where it is installed."""
-    try:
-        import uvloop  # noqa: PLC0415 - only part of the server's requirements
-    except ImportError:
-        return asyncio.run(coroutine)
-    return uvloop.run(coroutine)
+def printable(text: str) -> str:
+    """Text without what would steer a terminal or cannot be encoded; line breaks stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode("ascii")
+        for each in text
+    )

@@ -1,197 +1,154 @@
-"""`up`, `serve`, `worker`, `migrate`: running Tridesk."""
+"""`up` and `serve`: the API in this process."""
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import signal
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import socket
+import sys
 
-import rich_click as click
-import uvicorn
-from rich.console import Console
+from litestar import Litestar
 
-from app.cli.common import open_database, read_settings, run
+from app.cli import listening
+from app.cli.common import make_database, printable, read_settings
+from app.cli.process import Interruption
+from app.cli.terminal import Steps, output, steps
 from app.config import Settings
 from app.database import Database
-from app.exceptions import TrideskError
 from app.identity import SYSTEM
-from app.jobs import Worker
-from app.main import create_app, job_handlers
-from app.rag.runtime import Rag, open_rag
-from app.rag.schemas import AnswerView
+from app.main import create_app
+from app.rag.runtime import Rag
+from app.rag.schemas import AnswerView, ChunkCitation
 from app.rag.streaming import Asking
 from app.sample import Sample, load_sample
-from app.setup import bring_up_to_date
+from app.setup import bring_up_to_date, check_login
 
-DRAIN_SECONDS = 20  # that requests under way have to end
-console = Console(stderr=False, highlight=False, soft_wrap=True)
-
-
-class _Interrupted(TrideskError):
-    """Ctrl-C before the server was ready."""
+logger = logging.getLogger(__name__)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, telling when it listens."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[str], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]  # sockets are passed on
-        """Open the port, then say at which address."""
-        await super().startup(sockets)  # type: ignore[arg-type]
-        if self.started and self.servers:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104 - compared, not bound
-            self._ready(f"http://{shown}:{port}")
-
-
-@click.command()
-def up() -> None:
-    """Everything at once: database, migrations, sample company, server.
-
-    Prints the address, a demo key a role and a first answer with its sources, then serves until Ctrl-C.
-    """
+async def up(interruption: Interruption) -> None:
+    """Database, migrations, sample company, a first answer, server."""
     settings = read_settings()
-    wanted = settings.database_url is None if settings.sample_company is None else settings.sample_company
-    run(_up(settings, with_sample=wanted))
+    with steps("Starting Postgres" if settings.database_url is None else "Connecting to Postgres") as say:
+        await _Run(settings, interruption, say, is_whole=True).run()
 
 
-async def _up(settings: Settings, *, with_sample: bool) -> None:
-    database = Database(settings)
-    loaded: list[tuple[Sample, AnswerView]] = []
-
-    async def prepare(rag: Rag) -> None:
-        if with_sample:
-            sample = await load_sample(database, settings.data_dir, progress)
-            question = Asking(database=database, rag=rag, principal=SYSTEM, question=sample.first_question)
-            loaded.append((sample, await question.answer()))
-
-    def progress(ready: int, total: int) -> None:
-        if server is not None and server.should_exit:
-            raise _Interrupted
-        if total:
-            status.update(f"Sample company: {ready} of {total} pages ready")
-
-    server: _Server | None = None
-    try:
-        with console.status("Starting Postgres") as status:
-            await database.start()
-            status.update("Bringing the database up to date")
-            await bring_up_to_date(settings, database)
-            status.update("Loading the models")
-
-            def announce(address: str) -> None:
-                status.stop()
-                _announce(address, loaded)
-
-            server = _make_server(settings, announce, database=database, prepare=prepare)
-            await _serve(server)
-    finally:
-        await database.stop()
-
-
-@click.command()
-def serve() -> None:
-    """Serve the API, with a job worker inside unless WORKER_IN_SERVER is false.
-
-    The database must be up to date (`tridesk migrate`); the embedded one is brought so.
-    """
+async def serve(interruption: Interruption) -> None:
+    """The server; only an embedded database is brought up to date, since nobody else would."""
     settings = read_settings()
-    run(_serve_only(settings))
+    with steps("Starting") as say:
+        await _Run(settings, interruption, say, is_whole=False).run()
 
 
-async def _serve_only(settings: Settings) -> None:
-    if settings.database_url is None:
-        async with open_database(settings) as database:
-            await _serve(_make_server(settings, _say_address, database=database))
-    else:
-        await _serve(_make_server(settings, _say_address))
+class _Run:
+    """One run of the server, from its sockets to its end."""
 
+    def __init__(self, settings: Settings, interruption: Interruption, say: Steps, *, is_whole: bool) -> None:
+        self._settings = settings
+        self._interruption = interruption
+        self._say = say
+        self._is_whole = is_whole
+        wanted = settings.sample_company
+        self._with_sample = is_whole and (settings.database_url is None if wanted is None else wanted)
+        self._database, self._embedded = make_database(settings)
+        self._address = ""
+        self._first: tuple[Sample, AnswerView | None] | None = None
+        self._is_open = self._is_listening = False
 
-def _make_server(
-    settings: Settings,
-    ready: Callable[[str], None],
-    *,
-    database: Database | None = None,
-    prepare: Callable[[Rag], Awaitable[None]] | None = None,
-) -> _Server:
-    app = create_app(settings, database=database, prepare=prepare)
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-        lifespan="on",
-    )
-    return _Server(config, ready)
-
-
-async def _serve(server: _Server) -> None:
-    """Serve until SIGINT or SIGTERM; uvicorn drains, then raises the signal again, which is the end we want."""
-    with suppress(KeyboardInterrupt, asyncio.CancelledError):
-        await server.serve()
-    if not server.started and not server.should_exit:
-        raise TrideskError("the server could not start; the log above says why")
-
-
-def _say_address(address: str) -> None:
-    console.print(f"Tridesk serves at {address}; documentation at {address}/schema")
-
-
-def _announce(address: str, loaded: list[tuple[Sample, AnswerView]]) -> None:
-    console.print(f"\n[bold]Tridesk is ready at {address}[/bold]   documentation: {address}/schema\n")
-    for sample, answer in loaded:
-        for role, key in sample.keys.items():
-            console.print(f"  {role:<9}{key}")
-        console.print(f"  (also in {sample.keys_path})\n")
-        console.print(f"[bold]{answer.question}[/bold]")
-        console.print(answer.text, markup=False)
-        for number, citation in enumerate(answer.citations, start=1):
-            if citation.__class__.__name__ == "ChunkCitation":
-                place = " > ".join((citation.title, *citation.heading_path))  # type: ignore[union-attr]
-                console.print(f"  [{number}] {place}", markup=False)
-        console.print()
-    console.print("Press Ctrl-C to stop.")
-
-
-@click.command()
-def worker() -> None:
-    """Run jobs only; as many such processes as you like beside the server."""
-    settings = read_settings()
-    run(_work(settings))
-
-
-async def _work(settings: Settings) -> None:
-    async with open_database(settings) as database, open_rag(settings, database) as rag:
-        jobs = Worker(database, job_handlers(rag), concurrency=settings.worker_concurrency)
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
-        jobs.start()
-        console.print("Worker is running; Ctrl-C finishes the jobs under way and stops.")
-        await stop.wait()
-        await jobs.stop()
-
-
-@click.command()
-def migrate() -> None:
-    """Bring the database to the current schema, as MIGRATION_DATABASE_URL (the owner)."""
-    settings = read_settings()
-
-    async def work() -> None:
-        database = Database(settings)
+    async def run(self) -> None:
+        """Until a signal comes; everything is closed again whatever happens."""
+        sockets = listening.open_sockets(self._settings)
+        self._address = listening.address_of(sockets)
         try:
-            await database.start()
-            await bring_up_to_date(settings, database)
+            if self._embedded is not None:
+                await self._embedded.start_async(progress=lambda line: self._say("Starting Postgres", line))
+            self._database.open()
+            app = create_app(
+                self._settings, database=self._database, reach=self._reach, prepare=self._prepare
+            )
+            async with app.lifespan():
+                await self._serve(app, sockets)
         finally:
-            await database.stop()
+            listening.close(sockets)
+            await self._database.stop()
 
-    run(work())
-    console.print("The database is up to date.")
+    async def _reach(self) -> None:
+        if self._is_whole or self._embedded is not None:
+            self._say("Bringing the database up to date")
+            await bring_up_to_date(self._settings, self._database)
+        else:
+            await check_login(self._database)
+        self._say("Loading the models")
+
+    async def _prepare(self, rag: Rag) -> None:
+        if self._with_sample:
+            sample = await load_sample(
+                self._database, self._settings.data_dir, self._tell, wait=self._settings.worker_in_server
+            )
+            self._first = (sample, await _first_answer(self._database, rag, sample))
+        self._is_open = True
+        self._announce()
+
+    def _tell(self, ready: int, total: int) -> None:
+        if ready < total:
+            self._say("Loading the sample company", f"{ready} of {total} pages ready")
+
+    async def _serve(self, app: Litestar, sockets: list[socket.socket]) -> None:
+        server = listening.Server(app, self._listening)
+
+        def drain(number: int) -> None:
+            app.state.draining = True
+            at_terminal = number == signal.SIGINT
+            server.drain(listening.DRAIN_SECONDS_AT_A_TERMINAL if at_terminal else listening.DRAIN_SECONDS)
+
+        self._interruption.stop_by(drain)
+        try:
+            await server.serve(sockets)
+        except OSError as error:
+            if server.started:
+                raise
+            raise listening.port_error(self._settings, error) from error
+
+    def _listening(self) -> None:
+        self._is_listening = True
+        self._announce()
+
+    def _announce(self) -> None:
+        """Once both are so; what comes first waits, but a database that is away is told of."""
+        if not self._is_listening:
+            return
+        self._say.stop()
+        if not self._is_open:
+            output.print(f"Tridesk listens at {self._address} and waits for its database.")
+            return
+        output.print(
+            f"\n[bold]Tridesk is ready at {self._address}[/bold]   documentation: {self._address}/schema\n"
+        )
+        if self._first is not None:
+            _show(*self._first)
+        if sys.stdout.isatty():
+            output.print("Press Ctrl-C to stop.")
+        logger.debug("ready at %s", self._address)
+
+
+async def _first_answer(database: Database, rag: Rag, sample: Sample) -> AnswerView | None:
+    if not sample.is_searchable:
+        return None
+    asking = Asking(database=database, rag=rag, principal=SYSTEM, question=sample.first_question)
+    return await asking.answer()
+
+
+def _show(sample: Sample, answer: AnswerView | None) -> None:
+    for role, key in sample.keys.items():
+        output.print(f"  {role:<9}{key}", markup=False)
+    output.print(f"  (also in {sample.keys_path})\n", markup=False)
+    if answer is None:
+        output.print("The sample company waits for a worker: run `tridesk worker`.\n", markup=False)
+        return
+    output.print(f"[bold]{answer.question}[/bold]")
+    output.print(printable(answer.text), markup=False)
+    for number, citation in enumerate(answer.citations, start=1):
+        if isinstance(citation, ChunkCitation):
+            place = " > ".join((citation.title, *citation.heading_path))
+            output.print(f"  [{number}] {printable(place)}", markup=False)
+    output.print()
