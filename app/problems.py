@@ -25,6 +25,7 @@ from app.exceptions import (
     InvalidError,
     NotAuthenticatedError,
     TrideskError,
+    UnavailableError,
     UnprocessableError,
 )
 from app.logs import request_id
@@ -113,7 +114,9 @@ def _respond(error: TrideskError, headers: dict[str, str] | None = None) -> Resp
 
 def handle_tridesk_error(request: AnyRequest, error: TrideskError) -> Response[bytes]:
     """Our own errors carry everything; those of the server's making are logged."""
-    if error.status_code >= 500:
+    if isinstance(error, UnavailableError):  # expected, and often: a probe while the database is away
+        logger.warning("%s: %s", error.code, error.detail)
+    elif error.status_code >= 500:
         logger.error("%s: %s", error.code, error.detail, exc_info=error)
     return _respond(error)
 

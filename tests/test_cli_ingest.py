@@ -226,3 +226,22 @@ class TestRuns:
         (tmp_path / "large.txt").write_bytes(b"x" * (LIMIT * 3))
         assert (await take_in(tmp_path)).failed[0].code == "payload_too_large"
         assert taken == []
+
+
+async def test_taking_a_file_in_again_lets_nobody_in(database, take_in, tmp_path, unique):
+    """Without --audience a known file keeps its readers; only a new one is public."""
+    folder = tmp_path / unique
+    folder.mkdir()
+    (folder / "page.md").write_text("# Secret\n\nThe bonus is 4242 euros.")
+
+    async def ingest(audience: str | None) -> list[str]:
+        await take_in(folder, audience=audience)
+        async with database.session() as session:
+            source = str((folder / "page.md").resolve())
+            return (await session.scalars(select(Document.audience).where(Document.source == source))).one()
+
+    assert await ingest("staff") == ["staff"]
+    assert await ingest(None) == ["staff"]
+    (folder / "page.md").write_text("# Secret\n\nThe bonus is 4243 euros.")
+    assert await ingest(None) == ["staff"]
+    assert await ingest("public") == ["public"]

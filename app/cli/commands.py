@@ -97,10 +97,10 @@ def openapi(output: str | None) -> None:
     operation.openapi(output)
 
 
-def _audience(context: click.Context, parameter: click.Parameter, value: str) -> str:
+def _audience(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     import re
 
-    if not re.fullmatch(AUDIENCE, value):
+    if value is not None and not re.fullmatch(AUDIENCE, value):
         raise click.BadParameter("use public, customers, staff or account:<account id>")
     return value
 
@@ -109,7 +109,10 @@ def _audience(context: click.Context, parameter: click.Parameter, value: str) ->
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--collection", help="Collection to put them in; by default the name of the file's top folder.")
 @click.option(
-    "--audience", default="public", show_default=True, callback=_audience, help="Who may read them."
+    "--audience",
+    callback=_audience,
+    help="Who may read them: public, customers, staff, account:<account id>. By default what it is now, and"
+    " public for a file that was not there before.",
 )
 @click.option("--product", help="Product that the documents are about.")
 @click.option("--product-version", help="Its version.")
@@ -117,7 +120,7 @@ def _audience(context: click.Context, parameter: click.Parameter, value: str) ->
 def ingest(
     paths: tuple[Path, ...],
     collection: str | None,
-    audience: str,
+    audience: str | None,
     product: str | None,
     product_version: str | None,
     *,

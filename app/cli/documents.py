@@ -11,7 +11,7 @@ from app.cli.common import open_database, printable, quiet_settings
 from app.cli.terminal import output
 from app.database import Database
 from app.identity import SYSTEM
-from app.rag.evidence import Composition
+from app.rag.evidence import Composition, section
 from app.rag.retrieval import Hit, Scope
 from app.rag.runtime import open_rag
 from app.rag.service import answers
@@ -39,7 +39,7 @@ async def search(query: str, *, limit: int, audience: str, as_json: bool) -> Non
 
 def _show(rank: int, hit: Hit) -> None:
     output.print(f"[bold]{rank}.[/bold] ", end="")
-    output.print(printable(" > ".join((hit.title, *hit.heading_path))), markup=False)
+    output.print(printable(" > ".join((hit.title, *section(hit)))), markup=False)
     output.print(f"   {printable(' '.join(hit.text.split()))[:300]}", markup=False)
     figures = f"score {hit.score:.3f}, cosine {hit.cosine:.3f}, share {hit.share:.3f}"
     output.print(f"   {figures}; {printable(hit.source or str(hit.document_id))}", markup=False, style="dim")

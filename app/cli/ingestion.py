@@ -20,6 +20,7 @@ from app.exceptions import TooLargeError, TrideskError
 from app.rag.constants import DocumentStatus
 from app.rag.models import Document, DocumentVersion
 from app.rag.service import collections, documents
+from app.rag.visibility import audience_name
 
 T = TypeVar("T")
 
@@ -79,7 +80,7 @@ class Ingestion:
     files: Sequence[SourceFile]
     unreadable: Sequence[Unreadable] = ()
     collection: str | None
-    audience: str
+    audience: str | None  # None: as it is now, and public for a file that was not there before
     product: str | None = None
     product_version: str | None = None
     _shelves: dict[str, UUID] = field(default_factory=dict)
@@ -96,7 +97,7 @@ class Ingestion:
     def of(cls, paths: Sequence[Path], **described: str | None) -> Ingestion:
         """A run over what is at and below ``paths``."""
         files, unreadable = collect_files(paths)
-        return cls(files=files, unreadable=unreadable, **described)  # type: ignore[arg-type]  # audience is never None
+        return cls(files=files, unreadable=unreadable, **described)  # type: ignore[arg-type]  # only the described
 
     async def run(self, database: Database, *, upload_max_bytes: int) -> AsyncIterator[Event]:
         """Register every file, then wait for the worker; an event whenever something may have been finished.
@@ -150,12 +151,15 @@ class Ingestion:
                 self._fail(file.name, error.code, error.detail)
 
     async def _take_in(self, database: Database, file: SourceFile, content: bytes, shelf: UUID) -> None:
+        audience = self.audience
+        if audience is None:
+            audience = await self._patiently(database, lambda session: _audience(session, shelf, file))
         upload = documents.Upload(
             collection_id=shelf,
             content=content,
             filename=as_text(file.path.name),
             source=file.name,
-            audience=self.audience,
+            audience=audience,
             product=self.product,
             product_version=self.product_version,
         )
@@ -253,3 +257,11 @@ def _read(path: Path, upload_max_bytes: int) -> bytes:
     if len(content) > upload_max_bytes:
         raise TooLargeError(f"larger than UPLOAD_MAX_BYTES={upload_max_bytes}")
     return content
+
+
+async def _audience(session: AsyncSession, shelf: UUID, file: SourceFile) -> str:
+    """Who may read a file already: nobody is let in by taking it in again."""
+    stored = await session.scalar(
+        select(Document.audience).where(Document.collection_id == shelf, Document.source == file.name)
+    )
+    return audience_name(stored) if stored else "public"

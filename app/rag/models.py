@@ -107,7 +107,7 @@ class Chunk(Identified, Base):
     __tablename__ = "chunk"
     __table_args__ = (
         Index(None, "document_id"),
-        Index("ix_chunk_tsv", "tsv", postgresql_using="gin"),
+        Index("ix_chunk_tsv", "tsv", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
     )
 
     document_id: Mapped[UUID] = mapped_column(ForeignKey("document.id", ondelete="CASCADE"))

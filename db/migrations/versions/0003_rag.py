@@ -108,7 +108,8 @@ create table chunk (
     valid_until timestamptz
 );
 create index ix_chunk_document_id on chunk (document_id);
-create index ix_chunk_tsv on chunk using gin (tsv);
+-- Without fast updates: a list of pending entries is read by every search until some vacuum folds it in.
+create index ix_chunk_tsv on chunk using gin (tsv) with (fastupdate = off);
 
 create table chunk_embedding (
     chunk_id uuid not null constraint fk_chunk_embedding_chunk_id_chunk references chunk on delete cascade,
