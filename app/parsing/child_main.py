@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pickle
 import resource
@@ -10,6 +11,7 @@ import select
 import signal
 import sys
 from contextlib import suppress
+from enum import Enum
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -75,9 +77,25 @@ def _answer(frame: bytes, served: int) -> bytes:
     status, value = _result(frame)
     retire = served >= _MAX_CALLS or _peak_kb() > _MAX_RESIDENT_KB or status == "crash"
     try:
-        return pickle.dumps((status, value, retire), protocol=pickle.HIGHEST_PROTOCOL)
+        return _dump((status, value, retire))
     except (pickle.PicklingError, TypeError, AttributeError, MemoryError) as error:
-        return pickle.dumps(("crash", type(error).__name__, True), protocol=pickle.HIGHEST_PROTOCOL)
+        return _dump(("crash", type(error).__name__, True))
+
+
+class _Pickler(pickle.Pickler):
+    """Enum members by their value: some releases of Python 3.11 would call ``getattr`` for them, which the
+    parent refuses in an answer.
+    """
+
+    def reducer_override(self, obj: Any) -> Any:
+        """How to make an object again; ``NotImplemented`` leaves it to pickle."""
+        return (type(obj), (obj.value,)) if isinstance(obj, Enum) else NotImplemented
+
+
+def _dump(answer: tuple[str, Any, bool]) -> bytes:
+    buffer = io.BytesIO()
+    _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(answer)
+    return buffer.getvalue()
 
 
 def _peak_kb() -> int:
