@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 from litestar import Litestar
 from sqlalchemy import text
@@ -26,6 +28,11 @@ from app.rag.runtime import Rag, open_rag
 from app.setup import bring_up_to_date
 
 _numbers = itertools.count(1)
+
+# The same examples in every run of continuous integration; elsewhere, and in `make proof`, new ones each time.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

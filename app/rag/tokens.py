@@ -119,7 +119,7 @@ class WordPieceTokenizer:
 
 
 def truncate(tokenizer: Tokenizer, text: str, max_tokens: int) -> str:
-    """The beginning of the text, at most ``max_tokens`` tokens when counted by itself.
+    """The beginning of the text, at most ``max_tokens`` tokens when counted by itself; nothing of it for 0.
 
     Ends between two characters as people see them, where the limit leaves room for a whole one.
     """
