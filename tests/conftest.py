@@ -29,7 +29,7 @@ from app.setup import bring_up_to_date
 
 _numbers = itertools.count(1)
 
-# The same examples in every run of continuous integration; elsewhere, and in `make proof`, new ones each time.
+# The same examples in every run of continuous integration; elsewhere, and in `make proof`, new ones.
 hypothesis.settings.register_profile("repeatable", derandomize=True)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("repeatable")
