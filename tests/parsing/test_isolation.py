@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -134,21 +133,20 @@ async def test_cancelling_a_call_kills_its_child(pool: IsolatedPool, tmp_path: P
 
 async def test_the_loop_goes_on_while_children_work_and_answer(pool: IsolatedPool) -> None:
     text = ("word " * 20 + "\n\n") * 5_000
-    worst, done = 0.0, False
+    turns, done = 0, False
 
     async def watch() -> None:
-        nonlocal worst
+        nonlocal turns
         while not done:
-            before = time.perf_counter()
             await asyncio.sleep(0.001)
-            worst = max(worst, time.perf_counter() - before)
+            turns += 1
 
     watcher = asyncio.create_task(watch())
     parsed = await pool.run(functools.partial(parse, filename="a.txt"), text.encode(), timeout=60)
     done = True
     await watcher
     assert len(parsed.blocks) == 5_000
-    assert worst < 0.2  # 0.01 alone; the machine of the tests is shared
+    assert turns > 20  # a loop that waited for the child would have turned once or twice
 
 
 async def test_idle_children_end_by_themselves() -> None:
