@@ -165,18 +165,35 @@ class Database:
         return server, pgvector
 
 
-def create_engine(dsn: str, *, pool_size: int = 5, schema: str | None = None, **options: Any) -> AsyncEngine:
-    """An asyncpg engine. Statement names are unique so that it also works behind a transaction pooler."""
+def create_engine(
+    dsn: str,
+    *,
+    pool_size: int = 5,
+    schema: str | None = None,
+    command_timeout: float | None = COMMAND_TIMEOUT,
+    **options: Any,
+) -> AsyncEngine:
+    """An asyncpg engine. Statement names are unique so that it also works behind a transaction pooler.
+
+    The URL goes to the driver as it is: SQLAlchemy would take ``sslmode`` and its like for Python arguments.
+    """
+
+    def connect(**_: Any) -> Any:
+        return asyncpg.connect(
+            dsn,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=command_timeout,
+            server_settings=server_settings(schema),
+        )
+
     return create_async_engine(
-        dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
+        "postgresql+asyncpg://",
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=CONNECT_TIMEOUT,
         pool_pre_ping=True,
         connect_args={
-            "timeout": CONNECT_TIMEOUT,
-            "command_timeout": COMMAND_TIMEOUT,
-            "server_settings": server_settings(schema),
+            "async_creator_fn": connect,
             "prepared_statement_name_func": lambda: f"__tridesk_{uuid4()}__",
         },
         **options,

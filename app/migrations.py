@@ -15,7 +15,16 @@ from alembic.script import ScriptDirectory
 from app.database import Database
 
 MIGRATION_LOCK = 0x7472_6964_6573_6B  # "tridesk": two servers that start at once migrate one after the other
-MODEL_MODULES = ("app.identity.models", "app.rag.models")
+MODEL_MODULES = (
+    "app.identity.models",
+    "app.events.models",
+    "app.idempotency.models",
+    "app.webhooks.models",
+    "app.conversations.models",
+    "app.sla.models",
+    "app.mail.models",
+    "app.rag.models",
+)
 _in_this_process = threading.Lock()
 INI = Path(__file__).parent.parent / "alembic.ini"
 

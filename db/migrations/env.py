@@ -6,10 +6,9 @@ import asyncio
 import importlib
 
 from alembic import context
-from sqlalchemy import Connection, pool, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import Connection, text
 
-from app.database import server_settings
+from app.database import create_engine
 from app.migrations import MIGRATION_LOCK, MODEL_MODULES
 from app.models import Base
 
@@ -39,11 +38,7 @@ def run(connection: Connection, schema: str | None) -> None:
 
 async def run_async(dsn: str, schema: str | None) -> None:
     """Connect and migrate."""
-    engine = create_async_engine(
-        dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
-        poolclass=pool.NullPool,
-        connect_args={"server_settings": server_settings(schema)},
-    )
+    engine = create_engine(dsn, schema=schema, command_timeout=None)  # an index may take its time
     try:
         async with engine.connect() as connection:
             await connection.run_sync(run, schema)

@@ -1,0 +1,5 @@
+"""What happened: one append-only row a state change, in the transaction that makes the change."""
+
+from app.events.recording import Subject, forget, record
+
+__all__ = ["Subject", "forget", "record"]

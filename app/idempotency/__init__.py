@@ -1,0 +1,1 @@
+"""One effect for any number of equal requests."""
