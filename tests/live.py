@@ -38,7 +38,9 @@ def serve(app: Any) -> Iterator[str]:
 
     The app runs in its own event loop: it must not share an engine or a queue with the test's.
     """
-    listening = socket.create_server(("127.0.0.1", 0))
+    # asyncio turns Nagle's algorithm off only where it sees by its number that this is TCP.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_config=None, lifespan="on", ws="none", timeout_graceful_shutdown=5)
     server = _Server(config)
     failures: list[BaseException] = []

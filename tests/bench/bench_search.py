@@ -124,7 +124,6 @@ async def load(database: Database, rows: list[dict[str, str]], vectors: NDArray[
         # What autovacuum does within minutes of a load; the figure is of a database at rest.
         resting = await connection.execution_options(isolation_level="AUTOCOMMIT")
         await resting.execute(text("vacuum (analyze) chunk, chunk_embedding, document, lexeme_statistic"))
-        await resting.execute(text("checkpoint"))
     await owner.dispose()
 
 
