@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session, SessionTransaction
 
+from app.events.constants import CHANNEL
 from app.logs import request_id
 
 if TYPE_CHECKING:  # identity records events itself
     from app.identity.principal import Principal
 
-CHANNEL = "tridesk_events"  # notified at the commit of every transaction that recorded something
+logger = logging.getLogger(__name__)
 
 INSERT = text("""
 insert into event (type, subject_type, subject_id, actor_kind, actor_person_id, actor_key_id, actor_role,
@@ -26,7 +29,9 @@ values (:type, :subject_type, :subject_id, :actor_kind, :actor_person_id, :actor
         CAST(:before AS jsonb), CAST(:after AS jsonb), :request_id)
 returning id
 """)
-NOTIFY = text("select pg_notify(:channel, '')")  # the same message twice in a transaction is one
+NOTIFY = f"notify {CHANNEL}"
+NOTIFY_SECONDS = 2.0
+ANNOUNCED = "events.announced"  # key of the session's info: the connection that recorded
 FORGET = text("select forget_events(:subject_type, :subject_id)")
 
 
@@ -60,6 +65,8 @@ async def record(
     ``staff_fields``; everything else is for staff. ``audit``: also in the list that admins keep.
 
     Whatever is personal in ``before`` and ``after`` is gone after ``forget``. No secrets, no message texts.
+    Listeners on ``CHANNEL`` are woken right after the commit; a process that is killed in between wakes
+    nobody, so they also look by themselves now and then.
     """
     values = {
         "type": type,
@@ -79,7 +86,9 @@ async def record(
         "request_id": request_id.get() or None,
     }
     identity: UUID = (await session.execute(INSERT, values)).scalar_one()
-    await session.execute(NOTIFY, {"channel": CHANNEL})
+    if ANNOUNCED not in session.info:
+        connection = await session.connection()
+        session.info[ANNOUNCED] = (await connection.get_raw_connection()).dbapi_connection
     return identity
 
 
@@ -90,6 +99,31 @@ async def forget(session: AsyncSession, subject: Subject) -> int:
     """
     found = await session.execute(FORGET, {"subject_type": subject.type, "subject_id": subject.id})
     return int(found.scalar_one())
+
+
+@event.listens_for(Session, "after_commit")
+def _notify(session: Session) -> None:
+    """Wake the listeners by a transaction of its own.
+
+    Within the one that recorded, NOTIFY would hold a lock of the whole server until its commit is on disk:
+    commits would wait for each other, and 8 writers were as slow as 3.
+    """
+    if session.in_nested_transaction():
+        return  # a savepoint: nothing is committed yet
+    connection = session.info.pop(ANNOUNCED, None)
+    if connection is None:
+        return
+    try:
+        connection.run_async(lambda driver: driver.execute(NOTIFY, timeout=NOTIFY_SECONDS))
+    except Exception as error:  # noqa: BLE001 - what is committed is committed, and readers look by themselves
+        logger.warning("listeners of events were not woken: %s", type(error).__name__)
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _forget_connection(session: Session, transaction: SessionTransaction) -> None:
+    """A session that rolled back may go on with another connection."""
+    if transaction.parent is None:
+        session.info.pop(ANNOUNCED, None)
 
 
 def _encode(fields: Mapping[str, Any] | None) -> str | None:

@@ -28,7 +28,9 @@ insert into event_epoch default values;
 create function event_transaction() returns bigint language sql volatile as $$
     select pg_current_xact_id()::text::bigint + shift from event_epoch
 $$;
-create function event_horizon() returns bigint language sql volatile as $$
+-- Stable: the snapshot of the statement that asks. A volatile function takes a younger one, and with it a
+-- horizon above transactions that the statement does not see.
+create function event_horizon() returns bigint language sql stable as $$
     select pg_snapshot_xmin(pg_current_snapshot())::text::bigint + shift from event_epoch
 $$;
 
