@@ -19,7 +19,8 @@ from tests.rag.library import until
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.jobs.worker.FIRST_RETRY", timedelta(milliseconds=20))
+    monkeypatch.setattr("app.jobs.execution.FIRST_RETRY", timedelta(milliseconds=20))
+    monkeypatch.setattr("app.jobs.worker.POLL", timedelta(seconds=0.2))
 
 
 @asynccontextmanager
