@@ -28,8 +28,10 @@ from app.exceptions import (
     UnavailableError,
     UnprocessableError,
 )
+from app.idempotency.dependencies import handle_replay
+from app.idempotency.exceptions import Replay
 from app.logs import request_id
-from app.requests import QUOTED_VALUE
+from app.requests import plain_words
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,8 @@ DETAILS = {
 # Texts that Postgres refuses although they passed our own checks are the caller's, not ours:
 # untranslatable or not in the repertoire, out of range, a date that overflows.
 UNFIT_SQLSTATES = frozenset({"22000", "22003", "22008", "22021", "22P05"})
+UNIQUE_VIOLATION = "23505"
+CONTENDED_SQLSTATES = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock not available
 MISSING_PARAMETER = re.compile(r"Missing required \w+ parameter '([\w-]+)'")
 
 
@@ -128,7 +132,7 @@ def _field_errors(request: AnyRequest, extra: Any) -> list[dict[str, str]]:
     return [
         {
             "field": _public_name(request, str(each.get("key") or each.get("source") or "body")),
-            "message": QUOTED_VALUE.sub("Not one of the allowed values", str(each.get("message", ""))),
+            "message": plain_words(str(each.get("message", ""))),
         }
         for each in extra
         if isinstance(each, dict)
@@ -148,7 +152,7 @@ def _public_name(request: AnyRequest, key: str) -> str:
 def handle_http_exception(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     """The framework's errors in our form. Its own texts are replaced: some name the URL with its query."""
     if error.status_code >= 500 and is_database_away(error):
-        return handle_exception(request, error)
+        return _database_away(error)
     if isinstance(error, ValidationException):
         errors = _field_errors(request, error.extra) or _missing(error.detail)
         detail = "; ".join(f"{each['field']}: {each['message']}" for each in errors)
@@ -171,15 +175,32 @@ def _missing(detail: str) -> list[dict[str, str]]:
     return [{"field": named[1], "message": "Required"}] if named else []
 
 
-def handle_integrity_error(request: AnyRequest, error: IntegrityError) -> Response[bytes]:
-    """A constraint caught what a rule did not: a duplicate is a conflict, anything else unprocessable."""
-    constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
+def contradiction(error: IntegrityError) -> TrideskError:
+    """An error of our tree for a refused constraint: a duplicate is a conflict, the rest unprocessable.
+
+    The constraint's name is the schema's own business: it is logged, not shown.
+    """
+    logger.info("refused by %s", getattr(getattr(error.orig, "__cause__", None), "constraint_name", None))
+    if getattr(error.orig, "sqlstate", None) == UNIQUE_VIOLATION:
+        return ConflictError("Something with the same identity exists already.")
+    return UnprocessableError("The request contradicts what is stored.")
+
+
+def handle_database_error(request: AnyRequest, error: DBAPIError) -> Response[bytes]:
+    """A constraint caught what a rule did not, two requests wait for each other, or a value has no column."""
     sqlstate = getattr(error.orig, "sqlstate", None)
-    if sqlstate == "23505":
-        return _respond(
-            ConflictError("Something with the same identity exists already.", constraint=constraint)
-        )
-    return _respond(UnprocessableError("The request contradicts what is stored.", constraint=constraint))
+    if is_database_away(error):
+        return _database_away(error)
+    if isinstance(error, IntegrityError):
+        return _respond(contradiction(error))
+    if sqlstate in CONTENDED_SQLSTATES:
+        logger.warning("requests stood in each other's way: %s", sqlstate)
+        again = "Another request was changing the same things; try again."
+        return _respond(UnavailableError(again, retry_after=1))
+    if sqlstate in UNFIT_SQLSTATES:
+        logger.warning("a value reached the database that it cannot hold: %s", type(error.orig).__name__)
+        return _respond(InvalidError("The request holds a value that cannot be stored."))
+    return _unforeseen(error)
 
 
 def handle_exception_group(request: AnyRequest, error: ExceptionGroup[Exception]) -> Response[bytes]:
@@ -192,28 +213,29 @@ def handle_exception_group(request: AnyRequest, error: ExceptionGroup[Exception]
 
 def handle_exception(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Everything else: the database away is 503, the rest is ours to mend and says nothing of itself."""
-    if isinstance(error, TrideskError):
-        return handle_tridesk_error(request, error)
-    if is_database_away(error):
-        logger.warning("database away: %s", type(error).__name__)
-        return _respond(DatabaseUnavailableError("The database does not answer; try again.", retry_after=5))
-    if isinstance(error, HTTPException):
-        return handle_http_exception(request, error)
-    if isinstance(error, IntegrityError):
-        return handle_integrity_error(request, error)
-    if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in UNFIT_SQLSTATES:
-        logger.warning("a value reached the database that it cannot hold: %s", type(error.orig).__name__)
-        return _respond(InvalidError("The request holds a value that cannot be stored."))
+    for kind in (Replay, TrideskError, HTTPException, DBAPIError):
+        if isinstance(error, kind):
+            response: Response[bytes] = EXCEPTION_HANDLERS[kind](request, error)
+            return response
+    return _database_away(error) if is_database_away(error) else _unforeseen(error)
+
+
+def _database_away(error: Exception) -> Response[bytes]:
+    logger.warning("database away: %s", type(error).__name__)
+    return _respond(DatabaseUnavailableError("The database does not answer; try again.", retry_after=5))
+
+
+def _unforeseen(error: Exception) -> Response[bytes]:
     logger.error("unhandled error", exc_info=error)
     return _respond(TrideskError("Something went wrong on our side."))
 
 
 EXCEPTION_HANDLERS: ExceptionHandlersMap = {
+    Replay: handle_replay,
     TrideskError: handle_tridesk_error,
     HTTPException: handle_http_exception,
-    IntegrityError: handle_integrity_error,
     RepositoryError: handle_exception,
-    DBAPIError: handle_exception,
+    DBAPIError: handle_database_error,
     PoolTimeoutError: handle_exception,
     ExceptionGroup: handle_exception_group,
     Exception: handle_exception,

@@ -1,4 +1,4 @@
-"""Around every request: an id, one log line, security headers, HEAD and OPTIONS; bodies, read strictly."""
+"""Around every request: id, log line, security headers, HEAD, OPTIONS and ETags; bodies, read strictly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 from uuid import uuid4
 
 import msgspec
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response
 from litestar.datastructures import MutableScopeHeaders
 from litestar.middleware import ASGIMiddleware
 from litestar.response.base import ASGIResponse
@@ -18,6 +18,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.exceptions import InvalidError, UnsupportedMediaError
 from app.logs import request_id
+from app.preconditions import ETAG, etag_of, is_unmodified
 
 logger = logging.getLogger("app.access")
 
@@ -31,11 +32,15 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-ENTERED = "tridesk.context"  # key of the scope's state
+# Keys of the scope's state.
+ENTERED = "tridesk.context"
+CONTENT = "tridesk.content"  # what the handler returned
+ANSWER = "tridesk.answer"  # the same as it will be sent
 LONGEST_FIELD = 200  # characters of a field's path in an answer
 MISSING = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>.*?)`", re.DOTALL)
 # msgspec quotes the value that is not one of an enum's; nothing of the request is echoed but field names.
 QUOTED_VALUE = re.compile(r"Invalid (enum )?value .*", re.DOTALL)
+QUOTED_PATTERN = re.compile(r"Expected `str` matching regex .*", re.DOTALL)
 
 
 class RequestContextMiddleware(ASGIMiddleware):
@@ -55,9 +60,10 @@ class RequestContextMiddleware(ASGIMiddleware):
         identity = given.decode() if ACCEPTABLE.fullmatch(given) else uuid4().hex
         token = request_id.set(identity)
         started = time.perf_counter()
-        exchange = _Exchange(scope, send, identity)
+        exchange = _Exchange(scope, receive, send, identity)
         try:
-            await next_app(exchange.inner_scope, receive, exchange.send)
+            await next_app(exchange.inner_scope, exchange.receive, exchange.send)
+            await exchange.end()
         finally:
             _log(scope, exchange.status, time.perf_counter() - started)
             request_id.reset(token)
@@ -66,11 +72,18 @@ class RequestContextMiddleware(ASGIMiddleware):
 class _Exchange:
     """One response on its way out."""
 
-    def __init__(self, scope: Scope, send: Send, identity: str) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, identity: str) -> None:
         self.status = 500
+        self._is_head = scope.get("method") == "HEAD"
+        self._is_complete = False
+        self._receive = _without_reader() if self._is_head else receive
         self._send = send
         self._identity = identity
-        self.inner_scope: Any = {**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope
+        self.inner_scope: Any = {**scope, "method": "GET"} if self._is_head else scope
+
+    async def receive(self) -> Any:
+        """What the client sends."""
+        return await self._receive()
 
     async def send(self, message: Message) -> None:
         """Pass the message on, with our headers."""
@@ -83,7 +96,24 @@ class _Exchange:
             if "allow" in headers:
                 methods = set(headers["allow"].split(", "))
                 headers["Allow"] = ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+        elif message["type"] == "http.response.body":
+            self._is_complete = not message.get("more_body", False)
         await self._send(message)
+
+    async def end(self) -> None:
+        """Of a HEAD: what a stream whose reader seems to have left does not say."""
+        if self._is_head and not self._is_complete:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _without_reader() -> Receive:
+    """Of a HEAD: no body comes and nobody reads one, so that a stream ends as soon as it has begun."""
+    messages: Any = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> Any:
+        return next(messages, {"type": "http.disconnect"})
+
+    return receive
 
 
 class OptionsMiddleware(ASGIMiddleware):
@@ -105,6 +135,34 @@ class OptionsMiddleware(ASGIMiddleware):
         }
         response = ASGIResponse(status_code=204, headers={"Allow": ", ".join(sorted(methods))})
         await response(scope, receive, send)
+
+
+async def finish(response: Any) -> Any:
+    """After every handler, while its session is still open: see ``_Finished``. Whole ASGI apps pass."""
+    return _Finished(response) if isinstance(response, Response) else response
+
+
+class _Finished:
+    """A response that gets its ETag as it is encoded, and is noted for whoever keeps answers.
+
+    The framework's hook sees a response before it is encoded, and not its request; encoding sees both.
+    """
+
+    def __init__(self, response: Response[Any]) -> None:
+        self._response = response
+
+    def to_asgi_response(self, *, request: Request[Any, Any, Any], **options: Any) -> ASGIApp:
+        """304 for a reader who has this version already; otherwise the answer."""
+        content = self._response.content
+        tag = etag_of(content) if request.route_handler.opt.get(ETAG, True) else None
+        if tag is not None:
+            self._response.headers.setdefault("ETag", tag)
+            if request.method == "GET" and is_unmodified(request, tag):
+                return ASGIResponse(status_code=304, headers={"ETag": tag})
+        answer = self._response.to_asgi_response(request=request, **options)
+        request.scope["state"][CONTENT] = content
+        request.scope["state"][ANSWER] = answer
+        return answer
 
 
 def wrap_in_context(app: Litestar) -> None:
@@ -188,7 +246,13 @@ def field_and_message(error: msgspec.ValidationError) -> tuple[str, str]:
     if named := MISSING.match(message):
         path = f"{path}.{named['name']}" if path else named["name"]
         message = "Unknown field" if "unknown" in named[0] else "Required"
-    return path[:LONGEST_FIELD] or "body", QUOTED_VALUE.sub("Not one of the allowed values", message)
+    return path[:LONGEST_FIELD] or "body", plain_words(message)
+
+
+def plain_words(message: str) -> str:
+    """What msgspec says of a field, without the value that came and without a pattern that nobody reads."""
+    message = QUOTED_VALUE.sub("Not one of the allowed values", message)
+    return QUOTED_PATTERN.sub("Has characters or a form that are not allowed here", message)
 
 
 def refuse_field(field: str, message: str) -> NoReturn:

@@ -160,6 +160,8 @@ def example_of(schema: Schema, schemas: dict[str, Schema]) -> Any:
             return example_of(schema[choice][0], schemas)
     if schema.get("type") == "object":
         return _example_object(schema, schemas)
+    if schema.get("type") == "array":
+        return [example_of(schema["items"], schemas)]
     return schema.get("const") or next(iter(schema.get("enum", [])), _PLAIN.get(schema.get("format", "")))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from litestar.handlers import HTTPRouteHandler
 
 from app.exceptions import DatabaseUnavailableError, TrideskError, UnavailableError
+from app.idempotency.constants import REQUIRED, RETURNS_SECRET
 from app.identity.exceptions import (
     AccountExistsError,
     InvalidKeyRequestError,
@@ -16,6 +17,8 @@ from app.identity.exceptions import (
     UnknownAccountError,
     UnknownPersonError,
 )
+from app.listing import Listing
+from app.preconditions import ETAG
 
 OPT = "documented"
 
@@ -29,6 +32,7 @@ class Declaration:
     events: Mapping[str, Any] = field(default_factory=dict)
     example: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    listing: Listing[Any] | None = None
 
 
 def documented(
@@ -38,13 +42,20 @@ def documented(
     events: Mapping[str, Any] | None = None,
     example: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
+    listing: Listing[Any] | None = None,
+    idempotency_required: bool = False,
+    returns_secret: bool = False,
+    etag: bool = True,
 ) -> dict[str, Any]:
     """A handler's ``opt``: ``@post("/", opt=documented(raises=[CollectionExistsError]))``.
 
     ``raises``: errors of its own, beside those that every operation can give. ``bodies``: media type to
     Struct, where the handler reads the request itself. ``events``: event name to Struct, where it also
     answers with server-sent events. ``example``: a body that works; otherwise one is put together from the
-    fields' examples. ``headers``: name to description, of the successful response.
+    fields' examples. ``headers``: name to description, of the successful response. ``listing``: what a list
+    sorts by. ``idempotency_required``: a POST that is refused without an ``Idempotency-Key``.
+    ``returns_secret``: its answer is stored without its body. ``etag=False``: the ``version`` of what it
+    returns is not the one that changes with every change.
     """
     declaration = Declaration(
         raises=tuple(raises),
@@ -52,8 +63,14 @@ def documented(
         events=events or {},
         example=example,
         headers=headers or {},
+        listing=listing,
     )
-    return {OPT: declaration}
+    return {
+        OPT: declaration,
+        REQUIRED: idempotency_required,
+        RETURNS_SECRET: returns_secret,
+        ETAG: etag,
+    }
 
 
 def declaration_of(handler: HTTPRouteHandler) -> Declaration:

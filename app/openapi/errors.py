@@ -20,6 +20,7 @@ from app.exceptions import (
     UnsupportedMediaError,
 )
 from app.openapi.declarations import declaration_of
+from app.openapi.guarantees import guarantee_errors
 from app.problems import PROBLEM_JSON, problem_members
 
 DESCRIPTIONS = {
@@ -28,9 +29,11 @@ DESCRIPTIONS = {
     403: "The caller's role does not allow this.",
     404: "No such thing, or not for this caller.",
     409: "What is stored forbids it.",
+    412: "It has been changed since the version that you named.",
     413: "The body is too large.",
     415: "The body's media type is not one that this operation reads.",
     422: "The request fits its description but cannot be carried out.",
+    429: "Too many requests; `Retry-After` says when to come back.",
     500: "A fault of the server.",
     503: "Something that the server needs is away; the same request may succeed later.",
 }
@@ -56,7 +59,7 @@ def errors_of(
     declared = declaration_of(handler).raises
     if has_path_parameters and not any(issubclass(kind, NotFoundError) for kind in declared):
         kinds.append(NotFoundError)
-    return _by_status([*kinds, *declared])
+    return _by_status([*kinds, *guarantee_errors(handler), *declared])
 
 
 def _by_status(kinds: Iterable[ErrorType]) -> dict[int, list[ErrorType]]:
@@ -83,7 +86,7 @@ def describe(status: int, kinds: list[ErrorType], schema: dict[str, Any]) -> dic
 
 def _example(kind: ErrorType) -> dict[str, Any]:
     error = kind("Something went wrong on our side." if kind is TrideskError else _first_sentence(kind))
-    if issubclass(kind, InvalidError):
+    if kind is InvalidError:
         error = kind(
             "limit: Expected `int` <= 100", errors=[{"field": "limit", "message": "Expected `int` <= 100"}]
         )

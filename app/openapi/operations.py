@@ -8,9 +8,19 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Empty
 
+from app.listing import Listing
 from app.openapi.components import REFERENCE, Components, example_of, not_null
 from app.openapi.declarations import Declaration, declaration_of
 from app.openapi.errors import describe, errors_of, is_public
+from app.openapi.guarantees import (
+    HEADERS,
+    LATER,
+    LIMITS,
+    PARAMETERS,
+    parameters_of,
+    required_key,
+    success_headers,
+)
 from app.problems import Problem
 
 JSON = "application/json"
@@ -24,10 +34,12 @@ Node = dict[str, Any]
 
 
 class Operations:
-    """Completes operations one by one; their schemas gather in ``components``."""
+    """Completes operations one by one; what they share gathers in its attributes."""
 
     def __init__(self) -> None:
         self.components = Components()
+        self.parameters: dict[str, Node] = {}
+        self.headers: dict[str, Node] = {}
         self._problem = self.components.taken(Problem)
 
     def complete(self, operation: Node, handler: HTTPRouteHandler) -> None:
@@ -45,14 +57,41 @@ class Operations:
         in_path = any(each["in"] == "path" for each in parameters)
         for status, kinds in errors_of(handler, has_path_parameters=in_path, has_body=bool(bodies)).items():
             responses[str(status)] = describe(status, kinds, self._problem)
-        for response in responses.values():
-            response.setdefault("headers", {})[REQUEST_ID] = REQUEST_ID_REFERENCE
-        operation["responses"] = responses
-        operation["parameters"] = [*parameters, REQUEST_ID_PARAMETER]
+        shared = parameters_of(handler, _returned(handler))
+        if "IfNoneMatch" in shared:
+            responses["304"] = {
+                "description": "You have this version already.",
+                "headers": {"ETag": self._shared_header("ETag")},
+            }
+        for code, response in responses.items():
+            self._add_headers(response, code, public=is_public(handler))
+        operation["responses"] = dict(sorted(responses.items()))
+        operation["parameters"] = [
+            *parameters,
+            *required_key(handler),
+            *(self._shared_parameter(name) for name in shared),
+            REQUEST_ID_PARAMETER,
+        ]
         if is_public(handler):
             operation["security"] = []
         if operation.get("deprecated") is False:
             del operation["deprecated"]
+
+    def _shared_parameter(self, name: str) -> Node:
+        self.parameters[name] = PARAMETERS[name]
+        return {"$ref": f"#/components/parameters/{name}"}
+
+    def _shared_header(self, name: str) -> Node:
+        self.headers[name] = HEADERS[name]
+        return {"$ref": f"#/components/headers/{name}"}
+
+    def _add_headers(self, response: Node, status: str, *, public: bool) -> None:
+        headers = response.setdefault("headers", {})
+        headers[REQUEST_ID] = REQUEST_ID_REFERENCE
+        if not public:
+            headers.update({header: self._shared_header(name) for header, name in LIMITS.items()})
+        if status in LATER:
+            headers["Retry-After"] = self._shared_header("RetryAfter")
 
     def _parameter(self, parameter: Node, handler: HTTPRouteHandler) -> Node:
         """A parameter is left out or has a value: null has no form in a URL."""
@@ -73,6 +112,9 @@ class Operations:
         if description := parameter.get("description"):
             described["description"] = description
             schema.pop("description", None)
+        listing = declaration_of(handler).listing
+        if listing is not None and parameter["name"] == "sort":
+            _describe_sort(described, listing)
         if parameter["in"] == "path":
             described.setdefault("description", f"Id of the {parameter['name'].removesuffix('_id')}.")
         return described
@@ -100,13 +142,15 @@ class Operations:
                 for name, text in declaration.headers.items()
             }
         kind = _returned(handler)
-        if kind is None:
-            return success
-        # JSON comes first: a generator of clients takes the first form it understands.
-        success["content"] = {JSON: {"schema": self.components.shown(kind)}}
+        for header, name in success_headers(handler, kind).items():
+            success.setdefault("headers", {})[header] = self._shared_header(name)
+        content: Node = {}
+        if kind is not None:
+            # JSON comes first: a generator of clients takes the first form it understands.
+            content[JSON] = {"schema": self.components.shown(kind)}
         if declaration.events:
-            success["content"][EVENT_STREAM] = {"schema": self._stream(declaration.events)}
-        return success
+            content[EVENT_STREAM] = {"schema": self._stream(declaration.events)}
+        return {**success, "content": content} if content else success
 
     def _stream(self, events: Any) -> Node:
         schemas = {name: self.components.shown(kind) for name, kind in events.items()}
@@ -118,6 +162,14 @@ class Operations:
             "contentMediaType": JSON,
             "contentSchema": {"anyOf": list(schemas.values())},
         }
+
+
+def _describe_sort(parameter: Node, listing: Listing[Any]) -> None:
+    """The keys, for people and as a pattern: an enum would give a client two names for one key."""
+    names = ", ".join(f"`{name}`" for name in listing.sorts)
+    parameter["description"] = f"One of {names}; with `-` before it the greatest first."
+    parameter["schema"]["pattern"] = f"^-?({'|'.join(listing.sorts)})$"
+    parameter["schema"]["default"] = listing.default
 
 
 def _bodies(handler: HTTPRouteHandler, declaration: Declaration) -> dict[str, Any]:

@@ -18,29 +18,21 @@ from litestar.plugins import InitPlugin, ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
 from app import __version__
+from app.openapi.description import DESCRIPTION
 from app.openapi.operations import Operations
 from app.requests import JSONRequest, OptionsMiddleware, wrap_in_context
 
 PATH = "/schema/openapi.json"
 
-DESCRIPTION = """\
-The backend of a support team: answers from the company's own documents, each sentence with its source.
-
-**Authentication.** `Authorization: Bearer …` with an API key or a token of the host app. What a caller may
-not read does not exist for them: it is left out of lists, searches and answers, and is 404 by its id.
-
-**Errors** are `application/problem+json` (RFC 9457) with a stable `code` and the `request_id` that is in the
-log.
-
-**Lists** come in pages: pass `next_cursor` back as `cursor` until it is null. Unknown query parameters are
-errors.
-
-**Times** are RFC 3339 in UTC; ids are UUIDs that sort by the time they were made.
-"""
-
 TAGS = [
     Tag(name="rag", description="Documents and collections, search, cited answers, chats and feedback."),
     Tag(name="identity", description="Who calls: accounts, people and API keys."),
+    Tag(name="webhooks", description="Events pushed to your own server: signed, in order, at least once."),
+    Tag(name="events", description="What happened, as a list and as a stream; the audit log."),
+    Tag(name="jobs", description="What is done after the answer: the queue, and what failed."),
+    Tag(name="mail", description="Mail that comes in, mail that goes out, and addresses that get none."),
+    Tag(name="sla", description="Service levels: business calendars, and policies with their targets."),
+    Tag(name="attachments", description="Files that go with messages: uploaded, then sent, then downloaded."),
     Tag(name="health", description="Probes for whoever runs the server; open without a key."),
 ]
 
@@ -114,6 +106,8 @@ class OpenAPIPlugin(InitPlugin, ReceiveRoutePlugin):
                 )
                 operations.complete(operation, handler)
         document["components"]["schemas"] = dict(sorted(operations.components.schemas.items()))
+        document["components"]["parameters"].update(operations.parameters)
+        document["components"]["headers"].update(operations.headers)
         return document
 
     def query_parameters(self, app: Litestar, operation_id: str) -> dict[str, bool]:
