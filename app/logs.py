@@ -14,6 +14,7 @@ import msgspec
 import yaml
 
 from app.config import Settings
+from app.redaction import find, redact
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -30,6 +31,26 @@ class RequestIdFilter(logging.Filter):
         return True
 
 
+class RedactionFilter(logging.Filter):
+    """Takes payment card numbers out of a record: message, ``extra`` fields and the text of its exception."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always true; a record without one is not changed; one that cannot be written is passed on."""
+        try:
+            message = record.getMessage()
+            extra = {key: str(value) for key, value in vars(record).items() if key not in STANDARD}
+        except Exception:  # noqa: BLE001 - whatever a wrong call of the log raises is not the caller's to bear
+            return True
+        if find(message):
+            record.msg, record.args = redact(message), None
+        vars(record).update({key: redact(shown) for key, shown in extra.items() if find(shown)})
+        if record.exc_info:
+            written = record.exc_text or logging.Formatter().formatException(record.exc_info)
+            if find(written):
+                record.exc_text, record.exc_info = redact(written), None
+        return True
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message, request_id, ``extra`` fields, exception."""
 
@@ -42,7 +63,9 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         line |= {key: value for key, value in vars(record).items() if key not in STANDARD and value != "-"}
-        if record.exc_info:
+        if record.exc_text:
+            line["exception"] = record.exc_text
+        elif record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line, enc_hook=str).decode()
 
