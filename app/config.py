@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -78,6 +80,33 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _mailbox(value: str) -> str:
+    """``support@example.com``. Our own address leaves room for the token that marks a reply."""
+    local, _, domain = value.rpartition("@")
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,20}", local) or not re.fullmatch(r"[A-Za-z0-9.-]{1,180}", domain):
+        raise ValueError("must look like support@example.com, with at most 20 characters before the @")
+    return value
+
+
+def _token_secret(value: str) -> str:
+    if len(value.encode()) < 24:
+        raise ValueError("must have at least 24 bytes")
+    return value
+
+
+def _signing_secrets(value: str) -> tuple[str, ...]:
+    """Standard Webhooks secrets, ``whsec_`` and base64, several while they are being changed."""
+    secrets = _words(value)
+    for secret in secrets:
+        try:
+            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        except ValueError:
+            key = b""
+        if not secret.startswith("whsec_") or len(key) < 24:
+            raise ValueError("must be whsec_ and the base64 of at least 24 bytes") from None
+    return secrets
+
+
 def _setting(default: Any, convert: Callable[[str], Any] = str, *, secret: bool = False) -> Any:
     return field(default=default, metadata={"convert": convert, "secret": secret})
 
@@ -122,12 +151,32 @@ class Settings:
     upload_max_bytes: int = _setting(50 * 2**20, _natural)
     body_max_bytes: int = _setting(2**20, _natural)
     parse_timeout: float = _setting(120.0, _seconds)
+    attachment_max_bytes: int = _setting(25 * 2**20, _natural)
+    rate_limit_per_minute: int = _setting(6000, _natural)
+
+    webhook_allow_private: bool = _setting(False, _boolean)  # noqa: FBT003 - the setting's default
+
+    smtp_host: str | None = _setting(None)
+    smtp_port: int = _setting(587, _port)
+    smtp_tls: str = _setting("starttls", _one_of("starttls", "tls", "none"))
+    smtp_user: str | None = _setting(None)
+    smtp_password: str | None = _setting(None, secret=True)
+    mail_from: str | None = _setting(None, _mailbox)
+    mail_reply_to: str | None = _setting(None, _mailbox)
+    mail_token_secret: str | None = _setting(None, _token_secret, secret=True)
+    public_url: str | None = _setting(None, _http_url)
+    inbound_mail_secret: tuple[str, ...] | None = _setting(None, _signing_secrets, secret=True)
+    mail_max_bytes: int = _setting(25 * 2**20, _natural)
 
     def __post_init__(self) -> None:
         if self.chat_model and not (self.openai_base_url or self.openai_api_key):
             raise ConfigurationError("CHAT_MODEL needs OPENAI_BASE_URL or OPENAI_API_KEY")
         if self.embedding_model and not (self.openai_base_url or self.openai_api_key):
             raise ConfigurationError("EMBEDDING_MODEL needs OPENAI_BASE_URL or OPENAI_API_KEY")
+        if self.smtp_host:
+            for name in ("mail_from", "mail_token_secret", "public_url"):
+                if not getattr(self, name):
+                    raise ConfigurationError(f"SMTP_HOST needs {name.upper()}")
         if self.jwt_secret and len(self.jwt_secret.encode()) < 32:
             raise ConfigurationError("JWT_SECRET must have at least 32 bytes")
         if unknown := set(self.jwt_roles) - {"customer", "agent", "lead", "admin"}:

@@ -1,7 +1,8 @@
 """Engine, sessions and SQL files: the one way to the database.
 
-Every request has one session and one transaction. The provider commits when the handler has returned and
-before the response leaves, so a failed COMMIT is an error to the client too, never a lost "201".
+Every request has one session and one transaction. Its provider (in ``app.idempotency.dependencies``) commits
+when the handler has returned and before the response leaves: a failed COMMIT is an error to the client too,
+never a lost "201".
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,6 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
-from litestar.datastructures import State
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 MINIMUM_SERVER = 160_000  # server_version_num
 MINIMUM_PGVECTOR = (0, 8, 4)
 CONNECT_TIMEOUT = 5.0  # seconds
+CHECKOUT_TIMEOUT = 10.0  # seconds for a connection from the pool that answers a ping
 COMMAND_TIMEOUT = 300.0  # seconds; a stuck connection must not hold a worker for ever
 
 AWAY_SQLSTATES = ("08", "57P", "53300")
@@ -122,6 +123,8 @@ class Database:
             raise DatabaseUnavailableError("The database is not open.")
         try:
             async with self._sessions() as session, session.begin():
+                async with asyncio.timeout(CHECKOUT_TIMEOUT):  # a server that hangs, hangs the ping
+                    await session.connection()
                 yield session
         except TimeoutError as error:  # the driver's own, which says nothing of a database
             raise DatabaseUnavailableError("The database does not answer in time.") from error
@@ -203,13 +206,6 @@ def create_engine(
 def server_settings(schema: str | None) -> dict[str, str]:
     """What a connection says when it opens: names are looked up in ``schema`` first; extensions in public."""
     return {"search_path": f"{schema},public"} if schema else {}
-
-
-async def provide_session(state: State) -> AsyncGenerator[AsyncSession, None]:
-    """The request's session, in one transaction. The only generator dependency of a handler."""
-    database: Database = state.database
-    async with database.session() as session:
-        yield session
 
 
 def is_database_away(error: BaseException | None) -> bool:

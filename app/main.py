@@ -4,33 +4,64 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any
 
-from litestar import Litestar, Router
+from litestar import Litestar, Request, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from app import health, identity
+from app import health
 from app.config import Settings
-from app.database import Database, is_database_away, provide_session
+from app.conversations import CONVERSATIONS_DATA
+from app.conversations.controllers import attachments_router
+from app.conversations.extraction import extraction_handlers, sweep_uploads
+from app.database import Database, is_database_away
+from app.events.controllers import router as events_router
 from app.exceptions import TrideskError
+from app.idempotency import purge as purge_keys
+from app.idempotency.dependencies import provide_keyed_request, provide_session, read_key
 from app.identity import AuthenticationMiddleware, provide_principal
-from app.jobs import JobHandler, Worker
+from app.identity.controllers import router as identity_router
+from app.jobs import JobHandler, Schedule, Service, Worker
+from app.jobs.controllers import router as jobs_router
+from app.jobs.figures import job_figures
+from app.jobs.retention import tidy
+from app.knowledge import InboundMail, PersonalData
+from app.limits import purge_idle
+from app.mail import MAIL_DATA, RECEIVE_JOB, SEND_JOB, Deliverer, Mailer, Receiver
+from app.mail import sweep as sweep_mail
+from app.mail.controllers import mail_router
+from app.metrics import Metrics
+from app.metrics.controllers import get_metrics
+from app.metrics.middleware import count_requests
 from app.openapi import OPENAPI_CONFIG, OpenAPIPlugin, reject_unknown_query
 from app.pages import page_routes
+from app.preconditions import provide_expected
+from app.privacy.controllers import router as privacy_router
 from app.problems import EXCEPTION_HANDLERS
 from app.rag import controllers as rag_controllers
 from app.rag.constants import INGEST_JOB
 from app.rag.dependencies import provide_database, provide_rag
 from app.rag.runtime import Rag, open_rag
-from app.requests import RequestContextMiddleware
+from app.rag.service.personal import RAG_DATA
+from app.requests import RequestContextMiddleware, finish
+from app.sla import REAPPLY_JOB, SWEEP_SECONDS, reapply_handler, run_sweep
+from app.sla.controllers import router as sla_router
+from app.webhooks import WebhookDispatcher, purge_deliveries
+from app.webhooks.controllers import WebhookController
 
 logger = logging.getLogger(__name__)
 
 Step = Callable[[], Awaitable[None]]
 Prepare = Callable[[Rag], Awaitable[None]]
 
+# Rooms that hold something about people, for their export and erasure; each desk adds itself.
+PERSONAL_DATA: tuple[PersonalData, ...] = (CONVERSATIONS_DATA, MAIL_DATA, RAG_DATA)
+INBOUND_DESKS: tuple[InboundMail, ...] = ()  # who takes mail; the desk without addresses what is left
 RETRY_START = 2.0  # seconds between attempts while the database is away at start
 
 
@@ -41,6 +72,8 @@ def create_app(
     rag: Rag | None = None,
     reach: Step | None = None,
     prepare: Prepare | None = None,
+    inbound_desks: Sequence[InboundMail] = INBOUND_DESKS,
+    personal_data: Sequence[PersonalData] = PERSONAL_DATA,
 ) -> Litestar:
     """The ASGI application.
 
@@ -49,29 +82,57 @@ def create_app(
     are loaded and jobs are running. Both come before the first request, unless the database is away at start:
     then they are tried until they succeed.
     """
-    return Litestar(
+    app = Litestar(
         route_handlers=[
             health.router,
-            identity.router,
+            identity_router,
+            privacy_router,
+            events_router,
+            jobs_router,
+            get_metrics,
+            WebhookController,
+            sla_router,
+            mail_router(settings),
+            attachments_router(settings),
             _rag_router(settings),
             *page_routes(settings),
         ],
-        state=State({"settings": settings, "database": database or Database(settings), "rag": rag}),
+        state=State(
+            {
+                "settings": settings,
+                "database": database or Database(settings),
+                "rag": rag,
+                "metrics": Metrics(sources=[job_figures]),
+                "inbound_desks": inbound_desks,
+                "personal_data": tuple(personal_data),
+                "mailer": Mailer(settings),
+            }
+        ),
         lifespan=[_Lifespan(settings, owns_database=database is None, reach=reach, prepare=prepare)],
         dependencies={
             "session": Provide(provide_session),
+            "keyed": Provide(provide_keyed_request),
+            "expected": Provide(provide_expected),
             "principal": Provide(provide_principal),
             "database": Provide(provide_database),
             "rag": Provide(provide_rag),
         },
         middleware=[RequestContextMiddleware(), AuthenticationMiddleware(settings)],
         exception_handlers=EXCEPTION_HANDLERS,
-        before_request=reject_unknown_query,
+        before_request=_before_handler,
+        after_request=finish,
         request_max_body_size=settings.body_max_bytes,
         openapi_config=OPENAPI_CONFIG,
         plugins=[OpenAPIPlugin()],
         logging_config=None,  # logging.yaml is applied by the command; the handlers above log what matters
     )
+    count_requests(app)
+    return app
+
+
+async def _before_handler(request: Request[Any, Any, Any]) -> None:
+    await reject_unknown_query(request)
+    await read_key(request)
 
 
 def _rag_router(settings: Settings) -> Router:
@@ -129,7 +190,9 @@ class _Lifespan:
             await (self._reach or database.ping)()
             rag = app.state.rag or await opened.enter_async_context(open_rag(self._settings, database))
             if self._settings.worker_in_server:
-                worker = Worker(database, job_handlers(rag), concurrency=self._settings.worker_concurrency)
+                worker = make_worker(
+                    self._settings, database, rag, app.state.metrics, inbound_desks=app.state.inbound_desks
+                )
                 worker.start()
                 opened.push_async_callback(worker.stop)
             if self._prepare is not None:
@@ -164,6 +227,47 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def make_worker(
+    settings: Settings,
+    database: Database,
+    rag: Rag,
+    metrics: Metrics | None = None,
+    *,
+    inbound_desks: Sequence[InboundMail] = INBOUND_DESKS,
+) -> Worker:
+    """What works beside the requests, in the server and in `tridesk worker`: jobs, services, schedules."""
+    metrics = metrics or Metrics()
+    services: list[Service] = [WebhookDispatcher(database, allow_private=settings.webhook_allow_private)]
+    schedules: list[Schedule] = [Schedule("job-log", timedelta(hours=1), partial(tidy, database))]
+    schedules.append(Schedule("idempotency-keys", timedelta(hours=1), partial(purge_keys, database)))
+    schedules.append(Schedule("rate-limits", timedelta(hours=1), partial(purge_idle, database)))
+    schedules.append(Schedule("webhook-log", timedelta(hours=1), partial(purge_deliveries, database)))
+    schedules.append(Schedule("mail-retries", timedelta(seconds=30), partial(sweep_mail, database)))
+    schedules.append(Schedule("uploads", timedelta(hours=1), partial(sweep_uploads, database)))
+    schedules.append(Schedule("sla-sweep", timedelta(seconds=SWEEP_SECONDS), partial(run_sweep, database)))
+    handlers = job_handlers(rag) | mail_handlers(settings, database, inbound_desks)
+    handlers |= extraction_handlers(settings, database)
+    handlers |= {REAPPLY_JOB: reapply_handler(database)}
+    return Worker(
+        database,
+        handlers,
+        concurrency=settings.worker_concurrency,
+        services=services,
+        schedules=schedules,
+        observe=metrics.observe_job,
+    )
+
+
 def job_handlers(rag: Rag) -> dict[str, JobHandler]:
     """Which coroutine runs which job; the server's worker, `tridesk worker` and `tridesk ingest` share it."""
     return {INGEST_JOB: rag.ingestor.handle}
+
+
+def mail_handlers(
+    settings: Settings, database: Database, desks: Sequence[InboundMail] = INBOUND_DESKS
+) -> dict[str, JobHandler]:
+    """The jobs of mail, in and out."""
+    return {
+        RECEIVE_JOB: Receiver(settings, database, desks).handle,
+        SEND_JOB: Deliverer(settings, database).handle,
+    }

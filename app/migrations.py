@@ -18,8 +18,11 @@ MIGRATION_LOCK = 0x7472_6964_6573_6B  # "tridesk": two servers that start at onc
 MODEL_MODULES = (
     "app.identity.models",
     "app.events.models",
+    "app.limits.models",
+    "app.privacy.models",
     "app.idempotency.models",
     "app.webhooks.models",
+    "app.jobs.models",
     "app.conversations.models",
     "app.sla.models",
     "app.mail.models",

@@ -40,6 +40,7 @@ class Sample:
     keys_path: Path
     first_question: str
     is_searchable: bool
+    failed: tuple[str, ...]  # pages that could not be taken in, each with its reason
 
 
 async def load_sample(database: Database, data_dir: Path, progress: Progress, *, wait: bool = True) -> Sample:
@@ -62,6 +63,7 @@ async def load_sample(database: Database, data_dir: Path, progress: Progress, *,
         keys_path=keys_path,
         first_question=company["first_question"],
         is_searchable=is_searchable,
+        failed=await _failures(database),
     )
 
 
@@ -121,7 +123,7 @@ def _date(value: str | None) -> datetime | None:
 
 
 async def _is_searchable(database: Database, progress: Progress) -> bool:
-    """Whether no page waits any more; one that failed is in the list of documents with its reason."""
+    """Whether no page waits any more."""
     counting = (
         select(Document.status, func.count())
         .where(Document.source.startswith(SOURCE_PREFIX))
@@ -133,6 +135,16 @@ async def _is_searchable(database: Database, progress: Progress) -> bool:
     total = sum(counts.values())
     progress(total - waiting, total)
     return not waiting
+
+
+async def _failures(database: Database) -> tuple[str, ...]:
+    failed = (
+        select(Document.title, Document.error_detail)
+        .where(Document.source.startswith(SOURCE_PREFIX), Document.status == DocumentStatus.FAILED)
+        .order_by(Document.title)
+    )
+    async with database.session() as session:
+        return tuple(f"{row.title}: {row.error_detail}" for row in await session.execute(failed))
 
 
 async def _demo_keys(database: Database, company: dict[str, Any], path: Path) -> dict[str, str]:

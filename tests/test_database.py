@@ -21,8 +21,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.database import Database, create_engine, is_database_away, provide_session
+from app.database import Database, create_engine, is_database_away
 from app.exceptions import ConfigurationError, DatabaseUnavailableError, UnavailableError
+from app.idempotency.dependencies import provide_session
 from app.main import create_app
 from app.problems import EXCEPTION_HANDLERS
 from app.rag.service import collections

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import json
 import logging
 import re
@@ -104,11 +105,14 @@ class TestSettings:
 
     @pytest.mark.parametrize("name", SECRETS)
     def test_a_secret_is_neither_described_nor_quoted_in_an_error(self, name):
-        good = {"jwt_secret": "hush " * 8}.get(name, "postgresql://user:hush@host/db")
+        signing = "whsec_" + base64.b64encode(b"hush" * 6).decode()
+        good = {"jwt_secret": "hush " * 8, "inbound_mail_secret": signing}.get(
+            name, "postgresql://user:hush@host/db"
+        )
         described = Settings.from_environment({name.upper(): good}).describe()
         assert described[name.upper()] == MASK
         assert "hush" not in json.dumps(described)
-        if name != "openai_api_key":  # any text is a key
+        if name not in {"openai_api_key", "smtp_password"}:  # any text is one
             with pytest.raises(ConfigurationError) as caught:
                 Settings.from_environment({name.upper(): "hush"})
             assert "hush" not in str(caught.value)

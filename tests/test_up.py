@@ -13,10 +13,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from app.cli.listening import address_of as address_of_sockets
 from app.cli.listening import close, open_sockets
 from app.config import Settings
+from app.database import Database
 from app.exceptions import ConfigurationError
 from tests.tridesk import SECONDS, Tridesk, processes_of, tridesk
 
@@ -155,6 +157,22 @@ def test_after_kill_9_of_everything_the_next_start_is_fine_and_mends_broken_keys
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert up.stop() == 0
     assert left_after_a_while(folder) == []
+
+
+async def test_a_page_that_could_not_be_taken_in_is_named_at_every_start(first, folder):
+    database = Database(Settings(data_dir=folder))
+    await database.start()
+    async with database.session() as session:
+        title = await session.scalar(
+            text(
+                "update document set status = 'failed', error_code = 'file_corrupt', error_detail = 'Torn.'"
+                " where id = (select id from document order by id limit 1) returning title"
+            )
+        )
+    await database.stop()
+    with Tridesk("up", DATA_DIR=folder) as up:
+        assert f"{title}: Torn." in up.wait_for("This page of the sample company is missing")
+        assert up.stop() == 0
 
 
 def kill_if_it_works_for(entry: Path, folder: Path) -> None:

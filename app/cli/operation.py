@@ -21,6 +21,7 @@ from app.config import Settings
 from app.database import Database
 from app.embedded import EmbeddedPostgres
 from app.exceptions import ConfigurationError, DatabaseUnavailableError, TrideskError
+from app.jobs.service import count_failed
 from app.logs import configure_logging
 from app.main import create_app
 from app.migrations import head_revision
@@ -110,6 +111,7 @@ async def _examine_database(
         server,
         await _check("schema", lambda: _schema(database)),
         await _check("vectors", lambda: _model_registered(settings, database)),
+        await _check("jobs", lambda: _jobs(database)),
     ]
 
 
@@ -132,6 +134,14 @@ async def _schema(database: Database) -> str:
             f"revision {revision}, this program needs {head_revision()}: run `tridesk migrate`"
         )
     return f"revision {revision}"
+
+
+async def _jobs(database: Database) -> str:
+    async with database.session() as session:
+        if not await session.scalar(text("select to_regclass('pgqueuer') is not null")):
+            return "none yet"
+        failed = await count_failed(session)
+    return f"{failed} failed: see GET /v1/jobs?status=failed" if failed else "none failed"
 
 
 async def _model_registered(settings: Settings, database: Database) -> str:

@@ -142,6 +142,8 @@ def _show(sample: Sample, answer: AnswerView | None) -> None:
     for role, key in sample.keys.items():
         output.print(f"  {role:<9}{key}", markup=False)
     output.print(f"  (also in {sample.keys_path})\n", markup=False)
+    for failure in sample.failed:
+        output.print(f"This page of the sample company is missing: {printable(failure)}", markup=False)
     if answer is None:
         output.print("The sample company waits for a worker: run `tridesk worker`.\n", markup=False)
         return

@@ -7,8 +7,7 @@ import asyncio
 from app.cli.common import make_database, open_database, read_settings
 from app.cli.process import Interruption
 from app.cli.terminal import output, steps
-from app.jobs import Worker
-from app.main import job_handlers
+from app.main import make_worker
 from app.rag.runtime import open_rag
 from app.setup import bring_up_to_date
 
@@ -17,7 +16,7 @@ async def work(interruption: Interruption) -> None:
     """Run jobs until a signal, then finish those under way."""
     settings = read_settings()
     async with open_database(settings) as database, open_rag(settings, database) as rag:
-        worker = Worker(database, job_handlers(rag), concurrency=settings.worker_concurrency)
+        worker = make_worker(settings, database, rag)
         stop = asyncio.Event()
         worker.start()
         interruption.stop_by(lambda number: stop.set())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from app.identity.constants import PUBLIC, PrincipalKind, Role
-from app.identity.controllers import router
 from app.identity.dependencies import provide_principal
 from app.identity.guards import require
 from app.identity.middleware import AuthenticationMiddleware
@@ -18,5 +17,4 @@ __all__ = [
     "Role",
     "provide_principal",
     "require",
-    "router",
 ]

@@ -51,6 +51,7 @@ LAST_USED_RESOLUTION = timedelta(minutes=1)
 CREDENTIAL_MAX_BYTES = 8192
 EXTERNAL_ID_MAX = 255
 NAME_MAX = 200
+FILTERS_MAX = 50  # values of one filter
 EMAIL_MAX = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
 
 SECRET_ALGORITHMS = ("HS256",)

@@ -61,6 +61,13 @@ class PersonExistsError(ConflictError):
     title = "Person exists"
 
 
+class PersonErasedError(ConflictError):
+    """The person was erased; nothing about them is stored again, under their external id neither."""
+
+    code = "person_erased"
+    title = "Person erased"
+
+
 class UnknownAccountError(UnprocessableError):
     """The account that the body names does not exist."""
 

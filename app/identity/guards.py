@@ -8,7 +8,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from app.exceptions import NotAuthenticatedError, PermissionDeniedError
+from app.exceptions import NotAuthenticatedError, NotFoundError, PermissionDeniedError
 from app.identity.constants import Role
 from app.identity.principal import Principal
 
@@ -25,10 +25,17 @@ def connection_principal(connection: AnyConnection) -> Principal:
 
 
 def require(role: Role) -> Guard:
-    """A guard for callers of ``role`` or above: ``guards=[require(Role.agent)]``; others get 403."""
+    """A guard for callers of ``role`` or above: ``guards=[require(Role.agent)]``; others get 403.
+
+    But a customer gets 404 at a route that names a thing by its id, whether or not there is such a thing:
+    what they may not see does not exist for them, and the same answer to every id tells nothing.
+    """
 
     async def guard(connection: AnyConnection, _: BaseRouteHandler) -> None:
-        if not connection_principal(connection).at_least(role):
+        principal = connection_principal(connection)
+        if not principal.at_least(role):
+            if connection.path_params and not principal.is_staff:
+                raise NotFoundError("There is no such thing, or not for you.")
             raise PermissionDeniedError(f"This needs the role {role} or a higher one.", required_role=role)
 
     return guard

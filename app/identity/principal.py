@@ -18,6 +18,7 @@ class Principal:
     account_id: UUID | None
     name: str
     key_id: UUID | None = None
+    sees_account: bool = False  # a customer's: also what belongs to others of their account
 
     @property
     def is_staff(self) -> bool:

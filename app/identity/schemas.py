@@ -49,6 +49,8 @@ PersonExternalId = Annotated[
     ),
 ]
 
+Version = Annotated[int, Meta(ge=1, description="Counts the changes; the `ETag` of the answer.")]
+
 
 class Account(Struct, frozen=True, kw_only=True):
     """A customer company."""
@@ -56,6 +58,7 @@ class Account(Struct, frozen=True, kw_only=True):
     id: UUID
     external_id: Annotated[str, Meta(examples=["acme"])]
     name: Annotated[str, Meta(examples=["Acme GmbH"])]
+    version: Version
     created_at: datetime
     updated_at: datetime
 
@@ -83,6 +86,9 @@ class Person(Struct, frozen=True, kw_only=True):
     account_id: UUID | None
     role: Role
     active: Annotated[bool, Meta(description="A deactivated person's keys and tokens are refused.")]
+    sees_account: Annotated[bool, Meta(description="A customer's: also what is others' of their account.")]
+    version: Version
+    erased_at: datetime | None
     created_at: datetime
     updated_at: datetime
 
@@ -95,6 +101,7 @@ class PersonCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     email: Email | None = None
     account_id: UUID | None = None
     role: Role = Role.customer
+    sees_account: bool = False
 
 
 class PersonUpdate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,6 +112,37 @@ class PersonUpdate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     account_id: UUID | UnsetType | None = UNSET
     role: Role | UnsetType = UNSET
     active: bool | UnsetType = UNSET
+    sees_account: bool | UnsetType = UNSET
+
+
+class AccountPut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An account by the host app's id; made if new, renamed if it is called otherwise."""
+
+    external_id: AccountExternalId
+    name: AccountName | UnsetType = UNSET
+
+
+class PersonPut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person by the host app's id; made if new, changed where a given value is another."""
+
+    external_id: PersonExternalId
+    name: PersonName | UnsetType = UNSET
+    email: Email | UnsetType | None = UNSET
+    account_external_id: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=EXTERNAL_ID_MAX,
+                description="Of an account that there is.",
+                examples=["acme"],
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+    role: Role | UnsetType = UNSET
+    sees_account: bool | UnsetType = UNSET
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):

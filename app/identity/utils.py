@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 
@@ -49,3 +50,17 @@ def clean_external_id(value: str, *, field: str = "external_id") -> str:
     if clean_text(value, field=field, maximum=EXTERNAL_ID_MAX) != value:
         raise _invalid(field, "Must not begin or end with blanks")
     return value
+
+
+def erased_subject(external_id: str) -> bytes:
+    """What is kept of an erased person's external id: SHA-256, 32 bytes.
+
+    Enough to recognise a token that names it, and too little to read it back; who guesses an id can check the
+    guess, so that host apps better use ids that mean nothing elsewhere.
+    """
+    return hashlib.sha256(f"tridesk:erased:{external_id}".encode()).digest()
+
+
+def subject_lock(external_id: str) -> int:
+    """Number of the advisory lock under which a person of this external id is made or erased."""
+    return int.from_bytes(hashlib.sha256(f"tridesk:subject:{external_id}".encode()).digest()[:8], signed=True)

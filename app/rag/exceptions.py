@@ -35,6 +35,18 @@ class CollectionExistsError(ConflictError):
     code = "collection_exists"
 
 
+class CollectionNotEmptyError(ConflictError):
+    """The collection still holds documents."""
+
+    code = "collection_not_empty"
+
+
+class SourceExistsError(ConflictError):
+    """The collection that it should move to has a document of the same source."""
+
+    code = "source_exists"
+
+
 class UnknownAccountError(UnprocessableError):
     """The audience names an account that does not exist."""
 

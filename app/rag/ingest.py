@@ -16,8 +16,11 @@ import msgspec
 from sqlalchemy import ColumnElement, and_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import events
 from app.database import Database, is_database_away
+from app.events import Subject
 from app.exceptions import TrideskError, UnavailableError
+from app.identity import SYSTEM
 from app.jobs import LAST_ATTEMPT
 from app.parsing.isolation import IsolatedPool
 from app.rag.chunking import Chunk as Passage
@@ -215,20 +218,37 @@ class Ingestor:
                     chunks_removed=report.removed,
                 )
             )
+            await events.record(
+                session,
+                "document.ready",
+                subject=Subject("document", document_id),
+                actor=SYSTEM,
+                after={"served_version": version, "chunks": len(prepared.passages)},
+            )
             return report
 
     async def _mark_failed(self, job: IngestJob, error: Exception, *, status: DocumentStatus) -> None:
         ours = isinstance(error, TrideskError)
+        code = error.code if isinstance(error, TrideskError) else "internal_error"
         async with self._database.session() as session:
-            await session.execute(
+            marked = await session.scalar(
                 update(Document)
                 .where(_is_at_work(job.document_id, job.version))
                 .values(
                     status=status,
-                    error_code=error.code if isinstance(error, TrideskError) else "internal_error",
+                    error_code=code,
                     error_detail=str(error) if ours else "Something went wrong on our side.",
                 )
+                .returning(Document.id)
             )
+            if marked is not None and status is DocumentStatus.FAILED:
+                await events.record(
+                    session,
+                    "document.failed",
+                    subject=Subject("document", job.document_id),
+                    actor=SYSTEM,
+                    after={"latest_version": job.version, "error_code": code},
+                )
 
     async def _fold_statistics(self) -> None:
         """Fold the appended BM25 differences once there are many; whoever comes second leaves it."""

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.identity.models import versioned
 from app.models import Base, Identified, Timestamped
 
 
@@ -36,6 +37,7 @@ class Collection(Identified, Timestamped, Base):
 
     name: Mapped[str]
     description: Mapped[str] = mapped_column(server_default="")
+    version: Mapped[int] = versioned()
 
 
 class Document(Identified, Timestamped, Base):
@@ -69,6 +71,7 @@ class Document(Identified, Timestamped, Base):
     served_version: Mapped[int | None]
     content_hash: Mapped[str]
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"))
+    version: Mapped[int] = versioned()
 
 
 class DocumentVersion(Base):
@@ -181,13 +184,18 @@ class Chat(Identified, Timestamped, Base):
     person_id: Mapped[UUID | None] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
     key_id: Mapped[UUID | None]
     title: Mapped[str | None]
+    version: Mapped[int] = versioned()
 
 
 class Answer(Identified, Base):
     """A question, its answer, and everything the answer was made of."""
 
     __tablename__ = "answer"
-    __table_args__ = (Index(None, "chat_id", "created_at", "id"), Index(None, "created_at", "id"))
+    __table_args__ = (
+        Index(None, "chat_id", "created_at", "id"),
+        Index(None, "created_at", "id"),
+        Index(None, "person_id"),
+    )
 
     chat_id: Mapped[UUID | None] = mapped_column(ForeignKey("chat.id", ondelete="CASCADE"))
     person_id: Mapped[UUID | None] = mapped_column(ForeignKey("person.id", ondelete="CASCADE"))
@@ -210,7 +218,10 @@ class Feedback(Identified, Timestamped, Base):
     """One reader's verdict on an answer; a second one replaces the first."""
 
     __tablename__ = "feedback"
-    __table_args__ = (UniqueConstraint("answer_id", "rater", postgresql_nulls_not_distinct=True),)
+    __table_args__ = (
+        UniqueConstraint("answer_id", "rater", postgresql_nulls_not_distinct=True),
+        Index(None, "rater"),
+    )
 
     answer_id: Mapped[UUID] = mapped_column(ForeignKey("answer.id", ondelete="CASCADE"))
     rater: Mapped[UUID | None]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from app.exceptions import TrideskError
-from app.parsing import ParsingError, parse
+from app.parsing import Block, Parsed, ParsingError, parse
 from app.rag.chunking import Chunk, Limits, chunk
 from app.rag.tokens import TiktokenTokenizer, Tokenizer, WordPieceTokenizer
+from app.redaction import redact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ def prepare(  # noqa: PLR0917 - what crosses to a child process is a plain tuple
     plan: ChunkingPlan,
 ) -> Prepared:
     """Parse and chunk one file; raises ``ParsingError`` with the reason a file cannot be read."""
-    parsed = parse(content, filename=filename, media_type=media_type)
+    parsed = without_cards(parse(content, filename=filename, media_type=media_type))
     passages = chunk(
         parsed,
         title=title or parsed.title,
@@ -65,6 +66,25 @@ def prepare(  # noqa: PLR0917 - what crosses to a child process is a plain tuple
         pages=parsed.pages,
         passages=passages,
     )
+
+
+def without_cards(parsed: Parsed) -> Parsed:
+    """The parsed file without payment card numbers; each block stands where its text now is."""
+    if redact(parsed.text) == parsed.text:
+        return parsed if parsed.title is None else replace(parsed, title=redact(parsed.title))
+    parts: list[str] = []
+    blocks: list[Block] = []
+    length = end = 0
+    for block in parsed.blocks:
+        between, inside = parsed.text[end : block.start], redact(parsed.text[block.start : block.end])
+        start = length + len(between)
+        length = start + len(inside)
+        parts += [between, inside]
+        blocks.append(replace(block, start=start, end=length))
+        end = block.end
+    text = "".join([*parts, parsed.text[end:]])
+    title = None if parsed.title is None else redact(parsed.title)
+    return replace(parsed, title=title, text=text, blocks=tuple(blocks))
 
 
 @cache

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 from litestar.datastructures import UploadFile
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from app.problems import Problem
 from app.rag.constants import DocumentStatus, Outcome, Rating
@@ -34,6 +34,7 @@ Audience = Annotated[
 Moment = Annotated[datetime, Meta(tz=True, description="With its offset from UTC.")]
 Label = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_CONTROL)]
 MediaType = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_CONTROL)]
+Version = Annotated[int, Meta(ge=1, description="Counts the changes; the `ETag` of the answer.")]
 Collections = Annotated[list[UUID], Meta(min_length=1, max_length=50)]
 
 
@@ -58,7 +59,16 @@ class CollectionView(_Shown, frozen=True, kw_only=True):
     id: UUID
     name: str
     description: str
+    version: Version
     created_at: datetime
+    updated_at: datetime
+
+
+class CollectionUpdate(_Request, frozen=True, kw_only=True):
+    """What to change of a collection; what is left out stays."""
+
+    name: Name | UnsetType = UNSET
+    description: Annotated[str, Meta(max_length=2000, pattern=NO_CONTROL)] | UnsetType = UNSET
 
 
 class _DocumentFields(_Request, frozen=True, kw_only=True):
@@ -102,6 +112,22 @@ class DocumentForm(_DocumentFields, frozen=True, kw_only=True):
     ] = None
 
 
+class DocumentUpdate(_Request, frozen=True, kw_only=True):
+    """What to change of a document; what is left out stays.
+
+    Audience, validity and collection change at once. Title and product stand in the passages: they are taken
+    in anew, and the document is searchable as it was until that is done.
+    """
+
+    collection_id: UUID | UnsetType = UNSET
+    title: Title | UnsetType = UNSET
+    audience: Audience | UnsetType = UNSET
+    product: Label | UnsetType | None = UNSET
+    product_version: Label | UnsetType | None = UNSET
+    valid_from: Moment | UnsetType | None = UNSET
+    valid_until: Moment | UnsetType | None = UNSET
+
+
 class DocumentProblem(_Shown, frozen=True, kw_only=True):
     """Why a document could not be taken in."""
 
@@ -127,8 +153,11 @@ class DocumentView(_Shown, frozen=True, kw_only=True):
     status: DocumentStatus
     progress: Annotated[float, Meta(ge=0, le=1, description="Part of the chunks embedded.")]
     error: DocumentProblem | None
-    version: Annotated[int, Meta(description="The newest version uploaded.")]
-    served_version: Annotated[int | None, Meta(description="The version that searches and answers use.")]
+    version: Version
+    latest_version: Annotated[int, Meta(ge=1, description="The newest version of its content.")]
+    served_version: Annotated[
+        int | None, Meta(description="The version of its content that searches and answers use.")
+    ]
     content_hash: Annotated[str, Meta(description="SHA-256 of the newest version's bytes.")]
     created_at: datetime
     updated_at: datetime
@@ -289,7 +318,9 @@ class ChatView(_Shown, frozen=True, kw_only=True):
 
     id: UUID
     title: str | None
+    version: Version
     created_at: datetime
+    updated_at: datetime
 
 
 class ChatMessageCreate(_Request, frozen=True, kw_only=True):

@@ -23,15 +23,19 @@ from litestar.types import Scope as ASGIScope
 
 from app.database import Database, is_database_away
 from app.exceptions import DatabaseUnavailableError, TrideskError
+from app.idempotency import KeyedRequest, Replay, Reservation, reserve
+from app.idempotency.exceptions import ReplayErasedError
 from app.identity import Principal
 from app.problems import problem_members
 from app.rag.constants import Outcome
 from app.rag.evidence import Composition, Material, Statement, Turn
+from app.rag.exceptions import AnswerNotFoundError
 from app.rag.retrieval import Scope
 from app.rag.runtime import Rag
 from app.rag.schemas import AnswerView, CitationEvent, DeltaEvent, DoneEvent, SourcesEvent
 from app.rag.service import answers, chats
 from app.rag.visibility import as_of
+from app.redaction import redact
 
 logger = logging.getLogger(__name__)
 
@@ -76,14 +80,16 @@ class Asking:
     as_of: datetime | None = None
     chat_id: UUID | None = None
     heartbeat: float = HEARTBEAT
+    keyed: KeyedRequest | None = None
 
     async def retrieve(self) -> Material:
         """Understand the question and search; the first thing, so that its errors are answered as errors."""
+        question = redact(self.question)  # before a model sees it and before it is kept
         history: Sequence[Turn] = ()
         if self.chat_id is not None:
             async with self.database.session() as session:
                 history = await chats.history(session, self.chat_id, principal=self.principal)
-        standalone = await self.rag.answerer.understand(self.question, history)
+        standalone = await self.rag.answerer.understand(question, history)
         embedding = await self.rag.answerer.embed(standalone)
         scope = Scope(
             audiences=self.principal.audiences,
@@ -93,7 +99,7 @@ class Asking:
         async with self.database.session() as session:
             return await self.rag.answerer.retrieve(
                 session,
-                question=self.question,
+                question=question,
                 standalone=standalone,
                 embedding=embedding,
                 history=history,
@@ -101,14 +107,23 @@ class Asking:
             )
 
     async def answer(self) -> AnswerView:
-        """The whole answer, stored."""
-        material = await self.retrieve()
-        numbering = answers.Numbering()
-        async for part in self.rag.answerer.compose(material):
-            if isinstance(part, Composition):
-                return await self._store(material, part, numbering)
-            numbering.add(part)
+        """The whole answer, stored; the same one for a retry with the same key, which asks no model."""
+        async with reserve(self.database, self.keyed) as reservation:
+            material = await self.retrieve()
+            numbering = answers.Numbering()
+            async for part in self.rag.answerer.compose(material):
+                if isinstance(part, Composition):
+                    return await self._store(material, part, numbering, reservation)
+                numbering.add(part)
         raise RuntimeError("an answer ended without its composition")
+
+    async def answer_again(self, replay: Replay) -> AnswerView:
+        """The answer given before, as its reader may see it now: its documents may have been withdrawn."""
+        try:
+            async with self.database.session() as session:
+                return await answers.get(session, UUID(replay.made_id), principal=self.principal)
+        except AnswerNotFoundError as error:
+            raise ReplayErasedError("This was answered before, and the answer has been erased.") from error
 
     async def events(self, material: Material) -> AsyncGenerator[ServerSentEventMessage, None]:
         """The answer as events; stored even when the reader leaves in the middle."""
@@ -150,12 +165,16 @@ class Asking:
             logger.warning("an interrupted answer was not stored: %s", type(error).__name__)
 
     async def _store(
-        self, material: Material, composition: Composition, numbering: answers.Numbering
+        self,
+        material: Material,
+        composition: Composition,
+        numbering: answers.Numbering,
+        reservation: Reservation | None = None,
     ) -> AnswerView:
         async with self.database.session() as session:
             if self.chat_id is not None:
                 await chats.name_after(session, self.chat_id, material.question)
-            return await answers.store(
+            view = await answers.store(
                 session,
                 material=material,
                 composition=composition,
@@ -163,6 +182,9 @@ class Asking:
                 principal=self.principal,
                 chat_id=self.chat_id,
             )
+            if reservation is not None:
+                await reservation.store(session, status=200, made_id=view.id)
+            return view
 
 
 async def with_heartbeats(

@@ -82,6 +82,8 @@ def conform(server, existing, keys, document) -> Callable[[str, GenerationMode, 
             session.headers["Authorization"] = f"Bearer {keys[role]}"
             for result in schema.get_all_operations():
                 operation = result.ok()
+                if operation.path == "/v1/events/stream":
+                    continue  # its good answers never end
 
                 @example_settings(
                     max_examples=examples,

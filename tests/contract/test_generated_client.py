@@ -115,7 +115,7 @@ def test_an_uploaded_file_becomes_ready(document_):
 def test_a_text_becomes_a_document_with_the_same_call(use, agent, collection):
     body = use("models").DocumentCreate(collection_id=collection.id, title="Note", content="Short.")
     made = use("api.rag.create_document").sync(client=agent, body=body)
-    assert (made.title, made.media_type, made.version) == ("Note", "text/markdown", 1)
+    assert (made.title, made.media_type, made.latest_version) == ("Note", "text/markdown", 1)
 
 
 def test_a_search_finds_the_passage(use, agent, document_, collection):
@@ -187,12 +187,30 @@ def test_cursors_walk_through_a_list_without_a_gap(use, agent, collection):
     }
     seen, cursor = [], use("types").UNSET
     while cursor is not None:
-        page = listing.sync(client=agent, collection_id=collection.id, limit=2, cursor=cursor)
+        page = listing.sync(client=agent, collection_id=[collection.id], limit=2, cursor=cursor)
         assert len(page.items) <= 2
         seen += [each.id for each in page.items]
         cursor = page.next_cursor
     assert len(set(seen)) == len(seen)
     assert made <= set(seen)
+
+
+def test_a_lost_answer_is_asked_for_again_with_its_key(use, agent):
+    create, body = use("api.rag.create_chat"), use("models").ChatCreate(title="Once")
+    first, again = [
+        create.sync_detailed(client=agent, body=body, idempotency_key="client-once") for _ in range(2)
+    ]
+    assert (again.parsed, again.headers["Idempotency-Replayed"]) == (first.parsed, "true")
+
+
+def test_a_stale_version_is_a_typed_problem(use, agent, collection):
+    read, write = use("api.rag.get_collection"), use("api.rag.update_collection")
+    tag = read.sync_detailed(collection.id, client=agent).headers["ETag"]
+    body = use("models").CollectionUpdate(description="Of the client.")
+    assert write.sync(collection.id, client=agent, body=body, if_match=tag).version == 2
+    problem = write.sync(collection.id, client=agent, body=body, if_match=tag)
+    assert (problem.code, problem["current_version"]) == ("version_mismatch", 2)
+    assert read.sync_detailed(collection.id, client=agent, if_none_match='"2"').status_code == 304
 
 
 def test_what_is_not_there_is_a_typed_problem(use, agent):

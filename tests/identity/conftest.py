@@ -17,18 +17,19 @@ from litestar.di import NamedDependency, Provide
 from sqlalchemy import event
 
 from app.config import Settings
-from app.database import provide_session
+from app.idempotency.dependencies import provide_session
 from app.identity import (
     AuthenticationMiddleware,
     Principal,
     Role,
     provide_principal,
     require,
-    router,
     service,
 )
+from app.identity.controllers import router
 from app.identity.tokens import TokenVerifier
 from app.main import create_app
+from app.preconditions import provide_expected
 from app.problems import EXCEPTION_HANDLERS
 
 SECRET = "a secret of the host app, long enough for HS256"
@@ -60,7 +61,11 @@ def build_app(database: Any, settings: Settings, *, tokens: TokenVerifier | None
     return Litestar(
         route_handlers=[router, *routes],
         middleware=[AuthenticationMiddleware(settings, tokens=tokens)],
-        dependencies={"session": Provide(provide_session), "principal": Provide(provide_principal)},
+        dependencies={
+            "session": Provide(provide_session),
+            "principal": Provide(provide_principal),
+            "expected": Provide(provide_expected),
+        },
         exception_handlers=EXCEPTION_HANDLERS,
         logging_config=None,
         state=State({"database": database}),

@@ -241,7 +241,9 @@ async def test_customers_neither_upload_nor_delete(library, as_role, role):
     async with as_role(role) as client:
         body = {"collection_id": str(library.collection_id), "content": "text"}
         assert (await client.post("/v1/rag/documents", json=body)).status_code == 403
-        assert (await client.delete(f"/v1/rag/documents/{document.id}")).status_code == 403
+        assert (await client.delete(f"/v1/rag/documents/{document.id}")).status_code == 404
+        patched = await client.patch(f"/v1/rag/documents/{document.id}", json={"audience": "public"})
+        assert patched.status_code == 404
     assert await library.chunks(document.id)
 
 

@@ -141,6 +141,13 @@ def test_any_document_is_held_once_in_order_and_within_the_limit(
     assert len(identities) == len(set(identities.values())), "equal chunks have different hashes"
 
 
+def test_a_long_word_that_was_one_token_and_apart_is_many_is_cut_until_it_fits() -> None:
+    """WordPiece gives one token to a word beyond 100 characters, and dozens to a part of it."""
+    words = f"refund invoice {'x' * 150}"
+    chunks = cut([heading(words, 1)], title=None, tokenizer=WORDPIECE, limits=Limits(target=1, maximum=16))
+    assert "".join(each.text for each in chunks).replace(" ", "") == words.replace(" ", "")
+
+
 def test_no_text_gives_no_chunks() -> None:
     assert cut([]) == []
     blank = Parsed(title=None, text=" \n ", blocks=(Block(BlockKind.CODE, 0, 3),), media_type="text/plain")

@@ -149,7 +149,7 @@ async def test_a_failed_document_uploaded_again_unchanged_is_tried_again(library
         again = await client.post("/v1/rag/documents", json=body)
         assert again.status_code == 202, again.text
         shown = again.json()
-        assert (shown["id"], shown["version"], shown["status"]) == (document["id"], 1, "queued")
+        assert (shown["id"], shown["latest_version"], shown["status"]) == (document["id"], 1, "queued")
         assert shown["error"] is None
     found = await library.read(shown["id"])
     assert await library.jobs(found.id) == ["queued", "queued"]

@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 from app.identity.service.accounts import (
+    ACCOUNTS,
+    accounts_like,
     create_account,
     get_account,
-    list_accounts,
     update_account,
     upsert_account,
 )
 from app.identity.service.authentication import KeyMatch, authenticate_claims, authenticate_key
-from app.identity.service.keys import create_key, list_keys, record_key_use, revoke_key
+from app.identity.service.bulk import put_person
+from app.identity.service.erasure import erase_person, export_keys, lock_for_erasure
+from app.identity.service.keys import KEYS, create_key, record_key_use, revoke_key
 from app.identity.service.people import (
+    PEOPLE,
     create_person,
     get_person,
-    list_people,
+    hold_person,
+    people_like,
     update_person,
     upsert_person,
 )
 
 __all__ = [
+    "ACCOUNTS",
+    "KEYS",
+    "PEOPLE",
     "KeyMatch",
+    "accounts_like",
     "authenticate_claims",
     "authenticate_key",
     "create_account",
     "create_key",
     "create_person",
+    "erase_person",
+    "export_keys",
     "get_account",
     "get_person",
-    "list_accounts",
-    "list_keys",
-    "list_people",
+    "hold_person",
+    "lock_for_erasure",
+    "people_like",
+    "put_person",
     "record_key_use",
     "revoke_key",
     "update_account",

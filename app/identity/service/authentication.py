@@ -11,7 +11,13 @@ from sqlalchemy import Row, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identity.constants import LAST_USED_RESOLUTION, PrincipalKind, Role
-from app.identity.exceptions import InvalidKeyError, KeyExpiredError, KeyRevokedError, PersonDeactivatedError
+from app.identity.exceptions import (
+    InvalidKeyError,
+    KeyExpiredError,
+    KeyRevokedError,
+    PersonDeactivatedError,
+    PersonErasedError,
+)
 from app.identity.keys import key_matches, key_prefix
 from app.identity.models import Account, ApiKey, Person
 from app.identity.principal import Principal
@@ -36,6 +42,7 @@ KEY_BY_PREFIX = (
         Person.role.label("person_role"),
         Person.active.label("person_active"),
         Person.account_id,
+        Person.sees_account,
     )
     .outerjoin(Person, Person.id == ApiKey.person_id)
     .where(ApiKey.prefix == bindparam("prefix"))
@@ -48,6 +55,7 @@ PERSON_BY_SUBJECT = (
         Person.role,
         Person.active,
         Person.account_id,
+        Person.sees_account,
         Account.external_id.label("account"),
     )
     .outerjoin(Account, Account.id == Person.account_id)
@@ -91,44 +99,49 @@ def _key_principal(row: Row[*tuple[Any, ...]]) -> Principal:
         account_id=row.account_id,
         name=row.person_name or row.name,
         key_id=row.id,
+        sees_account=bool(row.sees_account),
     )
 
 
 async def authenticate_claims(session: AsyncSession, claims: Claims) -> Principal:
     """The principal of a verified token; its person and account are made or changed when it says so.
 
-    ``PersonDeactivatedError`` when the person was deactivated, which no token undoes.
+    ``PersonDeactivatedError`` when the person was deactivated or erased, which no token undoes.
     """
     row = (await session.execute(PERSON_BY_SUBJECT, {"subject": claims.subject})).one_or_none()
     if row is not None and not row.active:
         raise PersonDeactivatedError("The person of this token was deactivated.")
     if row is not None and not _differs(row, claims):
-        return _token_principal(claims, person_id=row.id, account_id=row.account_id, name=row.name)
+        return _token_principal(claims, row)
     account_id: UUID | UnsetType | None = UNSET
     if claims.account is None:
         account_id = None
     elif claims.account is not UNSET:
         account_id = (await upsert_account(session, claims.account)).id
-    person = await upsert_person(
-        session,
-        claims.subject,
-        name=claims.name,
-        email=claims.email,
-        account_id=account_id,
-        role=claims.role if row is None or _may_change_role(row.role, claims) else UNSET,
-    )
+    try:
+        person = await upsert_person(
+            session,
+            claims.subject,
+            name=claims.name,
+            email=claims.email,
+            account_id=account_id,
+            role=claims.role if row is None or _may_change_role(row.role, claims) else UNSET,
+        )
+    except PersonErasedError as error:
+        raise PersonDeactivatedError("The person of this token has been erased.") from error
     if not person.active:  # deactivated between the two statements
         raise PersonDeactivatedError("The person of this token was deactivated.")
-    return _token_principal(claims, person_id=person.id, account_id=person.account_id, name=person.name)
+    return _token_principal(claims, person)
 
 
-def _token_principal(claims: Claims, *, person_id: UUID, account_id: UUID | None, name: str) -> Principal:
+def _token_principal(claims: Claims, person: Person | Row[*tuple[Any, ...]]) -> Principal:
     return Principal(
         kind=PrincipalKind.token,
         role=Role.customer if claims.role is UNSET else claims.role,
-        person_id=person_id,
-        account_id=account_id,
-        name=name,
+        person_id=person.id,
+        account_id=person.account_id,
+        name=person.name,
+        sees_account=person.sees_account,
     )
 
 

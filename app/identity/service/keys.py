@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -10,6 +9,8 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import events
+from app.events import Subject
 from app.exceptions import NotFoundError, PermissionDeniedError
 from app.identity.constants import KEY_MAX_LIFETIME, LAST_USED_RESOLUTION, Role
 from app.identity.exceptions import InvalidKeyRequestError, UnknownPersonError
@@ -17,7 +18,9 @@ from app.identity.keys import generate_key, hash_key, key_prefix
 from app.identity.models import ApiKey, Person
 from app.identity.principal import SYSTEM, Principal
 from app.identity.utils import clean_name
-from app.pagination import after
+from app.listing import Listing
+
+KEYS = Listing(ApiKey, sorts={"created_at": ApiKey.created_at, "name": ApiKey.name}, default="-created_at")
 
 
 async def create_key(
@@ -54,7 +57,24 @@ async def create_key(
         statement = statement.on_conflict_do_nothing(index_elements=["prefix"])
         key = (await session.scalars(statement.returning(ApiKey))).one_or_none()
         if key is not None:
+            await _record(session, "api_key.created", key, actor=creator)
             return key, text
+
+
+async def _record(session: AsyncSession, type: str, key: ApiKey, *, actor: Principal) -> None:  # noqa: A002 - the event's type
+    """For the audit, without the secret and whatever could tell it."""
+    made = {"name": key.name, "role": key.role, "person_id": key.person_id, "expires_at": key.expires_at}
+    was_made = type == "api_key.created"
+    await events.record(
+        session,
+        type,
+        subject=Subject("api_key", key.id),
+        actor=actor,
+        before=None if was_made else {"revoked_at": None},
+        after=made | {"prefix": key.prefix} if was_made else {"revoked_at": key.revoked_at},
+        person_id=key.person_id,
+        audit=True,
+    )
 
 
 def _check_expiry(expires_at: datetime | None) -> None:
@@ -71,35 +91,29 @@ async def _check_person(session: AsyncSession, *, person_id: UUID | None, role: 
         if role == Role.customer:
             raise InvalidKeyRequestError("A customer's key needs a person.")
         return
-    person = await session.get(Person, person_id)
-    if person is None:
+    # Locked, so that no erasure comes between now and the commit.
+    person = await session.get(
+        Person, person_id, with_for_update={"read": True, "key_share": True}, populate_existing=True
+    )
+    if person is None or person.erased_at is not None:
         raise UnknownPersonError("There is no such person.", person_id=person_id)
     if role > person.role:
         raise InvalidKeyRequestError("A person's key cannot have a higher role than the person.")
 
 
-async def list_keys(
-    session: AsyncSession, *, limit: int = 100, cursor: str | None = None
-) -> Sequence[ApiKey]:
-    """Newest first, revoked and expired ones too; one row more than ``limit`` when there are more."""
-    statement = after(select(ApiKey), key=ApiKey.created_at, id=ApiKey.id, cursor=cursor, limit=limit)
-    return (await session.scalars(statement)).all()
-
-
-async def revoke_key(session: AsyncSession, key_id: UUID) -> ApiKey:
+async def revoke_key(session: AsyncSession, key_id: UUID, *, actor: Principal = SYSTEM) -> ApiKey:
     """Stop a key from its next request on; again changes nothing. ``NotFoundError`` when there is none.
 
     The last admin's key may go too: the command line can always make another.
     """
-    statement = (
-        update(ApiKey)
-        .where(ApiKey.id == key_id)
-        .values(revoked_at=func.coalesce(ApiKey.revoked_at, func.now()))
-        .returning(ApiKey)
-    )
-    key = (await session.scalars(statement, execution_options={"populate_existing": True})).one_or_none()
+    key = await session.get(ApiKey, key_id, with_for_update=True, populate_existing=True)
     if key is None:
         raise NotFoundError("There is no such key.")
+    if key.revoked_at is not None:
+        return key
+    statement = update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=func.now()).returning(ApiKey)
+    key = (await session.scalars(statement, execution_options={"populate_existing": True})).one()
+    await _record(session, "api_key.revoked", key, actor=actor)
     return key
 
 

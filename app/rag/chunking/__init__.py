@@ -18,7 +18,7 @@ from app.rag.chunking.outline import Outline, Section
 from app.rag.chunking.packing import Group, Packer, Sizes
 from app.rag.chunking.ruler import Ruler
 from app.rag.chunking.splitting import fill
-from app.rag.tokens import Tokenizer
+from app.rag.tokens import Tokenizer, cut_between_graphemes
 
 SMALLEST_MAXIMUM = 16
 # A stretch counted by itself differs from its part of the whole text at its edges: by at most 4 tokens where
@@ -146,8 +146,13 @@ class _Chunker:
             yield start, end, estimate
             return
         span = self._ruler.span(start, end)
-        half = max((span.last - span.first + 1) // 2, 1)
-        for piece in fill(self._ruler, span, limit=half, room=half):
+        half = (span.last - span.first + 1) // 2
+        if span.last - span.first > half:
+            pieces = list(fill(self._ruler, span, limit=half, room=half))
+        else:  # one unit that by itself counts for more: no joint is left but the middle
+            middle = cut_between_graphemes(self._text, (start + end) // 2, after=start)
+            pieces = self._ruler.spans([start, middle], [middle, end])
+        for piece in pieces:
             tokens = self._ruler.tokens([piece.start], [piece.end])[0] + self._limits.maximum // 4
             yield from self._fitting(piece.start, piece.end, header, tokens)
 

@@ -8,12 +8,16 @@ from uuid import UUID
 from litestar import Controller, MediaType, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
+from msgspec import convert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database
+from app.idempotency import KeyedRequest, Replay
+from app.idempotency.constants import REPLAYED_HEADER
 from app.identity import Principal
+from app.listing import Search, Sort, Total
 from app.openapi import documented
-from app.pagination import Cursor, Limit, Page, Position, page
+from app.pagination import Cursor, Limit, Page
 from app.rag.exceptions import AnswerNotFoundError, ChatNotFoundError
 from app.rag.models import Chat
 from app.rag.runtime import Rag
@@ -53,10 +57,13 @@ def wants_stream(request: AnyRequest) -> bool:
 
 
 async def respond(asking: Asking, request: AnyRequest) -> Response[Any]:
-    """The answer in the form that the caller asked for."""
-    if not wants_stream(request):
+    """The answer in the form that the caller asked for; a stream is not replayed and claims no key."""
+    if wants_stream(request):
+        return EventStream(asking.events(await asking.retrieve()))
+    try:
         return Response(await asking.answer(), status_code=200)
-    return EventStream(asking.events(await asking.retrieve()))
+    except Replay as replay:
+        return Response(await asking.answer_again(replay), status_code=200, headers={REPLAYED_HEADER: "true"})
 
 
 class AnswerController(Controller):
@@ -68,16 +75,19 @@ class AnswerController(Controller):
     @post("/", operation_id="ask", status_code=200, summary="Ask", opt=documented(events=EVENTS))
     async def ask(
         self,
+        *,
         data: JSONBody[AnswerRequest],
         request: AnyRequest,
         rag: NamedDependency[Rag],
         database: NamedDependency[Database],
         principal: NamedDependency[Principal],
+        keyed: NamedDependency[KeyedRequest | None],
     ) -> Response[AnswerView]:
         """Answer a question from the documents that the caller may read, each sentence with its source.
 
         With `Accept: text/event-stream` the same comes as events: `sources`, then `citation` and `delta` for
-        each verified sentence, then `done` with the answer, or `error` with a problem.
+        each verified sentence, then `done` with the answer, or `error` with a problem. A stream is not
+        replayed: it takes no heed of an `Idempotency-Key`.
         """
         return await respond(
             Asking(
@@ -87,6 +97,7 @@ class AnswerController(Controller):
                 question=data.question,
                 collections=tuple(data.collections) if data.collections else None,
                 as_of=data.as_of,
+                keyed=keyed,
             ),
             request,
         )
@@ -143,17 +154,29 @@ class ChatController(Controller):
         """Begin a chat, in which a question may refer to the ones before."""
         return _chat(await chats.create(session, title=data.title, principal=principal))
 
-    @get("/", operation_id="list_chats", summary="List chats")
+    @get("/", operation_id="list_chats", summary="List chats", opt=documented(listing=chats.CHATS))
     async def list_chats(
         self,
+        *,
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
+        text: Search = None,
+        sort: Sort = None,
+        total: Total = False,
         cursor: Cursor = None,
         limit: Limit = 20,
     ) -> Page[ChatView]:
-        """The caller's own chats, newest first."""
-        rows = await chats.list_page(session, principal=principal, cursor=cursor, limit=limit)
-        return page(rows, limit=limit, show=_chat, position=lambda row: Position(row.created_at, row.id))
+        """The caller's own chats, newest first; `q` looks in their titles."""
+        found = await chats.CHATS.fetch(
+            session,
+            chats.owned_by(principal, text=text),
+            sort=sort,
+            cursor=cursor,
+            limit=limit,
+            total=total,
+            filters={"q": text},
+        )
+        return found.page(_chat)
 
     @get("/{chat_id:uuid}", operation_id="get_chat", summary="Get a chat", opt=NO_CHAT)
     async def get_chat(
@@ -181,6 +204,7 @@ class ChatController(Controller):
         rag: NamedDependency[Rag],
         database: NamedDependency[Database],
         principal: NamedDependency[Principal],
+        keyed: NamedDependency[KeyedRequest | None],
     ) -> Response[AnswerView]:
         """Ask the next question of a chat; answered as `POST /v1/rag/answers` answers, streaming included."""
         return await respond(
@@ -192,6 +216,7 @@ class ChatController(Controller):
                 collections=tuple(data.collections) if data.collections else None,
                 as_of=data.as_of,
                 chat_id=chat_id,
+                keyed=keyed,
             ),
             request,
         )
@@ -200,26 +225,32 @@ class ChatController(Controller):
         "/{chat_id:uuid}/messages",
         operation_id="list_chat_messages",
         summary="List a chat's messages",
-        opt=NO_CHAT,
+        opt=documented(raises=[ChatNotFoundError], listing=chats.MESSAGES),
     )
     async def list_chat_messages(
         self,
+        *,
         chat_id: FromPath[UUID],
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
+        sort: Sort = None,
+        total: Total = False,
         cursor: Cursor = None,
         limit: Limit = 20,
     ) -> Page[AnswerView]:
         """A chat's questions with their answers, newest first."""
-        rows = await chats.messages_page(session, chat_id, principal=principal, cursor=cursor, limit=limit)
-        views = {view.id: view for view in await answers.show_to(session, rows[:limit], principal=principal)}
-        return page(
-            rows,
+        found = await chats.MESSAGES.fetch(
+            session,
+            await chats.messages_of(session, chat_id, principal=principal),
+            sort=sort,
+            cursor=cursor,
             limit=limit,
-            show=lambda row: views[row.id],
-            position=lambda row: Position(row.created_at, row.id),
+            total=total,
+            filters={"chat": chat_id},
         )
+        views = {view.id: view for view in await answers.show_to(session, found.rows, principal=principal)}
+        return found.page(lambda row: views[row.id])
 
 
 def _chat(chat: Chat) -> ChatView:
-    return ChatView(id=chat.id, title=chat.title, created_at=chat.created_at)
+    return convert(chat, ChatView, from_attributes=True)

@@ -1,39 +1,41 @@
-"""Collections and documents: taking in, listing, reading, deleting."""
+"""Documents: taking in, listing, reading, changing, deleting."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Controller, Request, Response, delete, get, post
+from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import UNSET, structs
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.exceptions import UnsupportedMediaError
 from app.identity import Principal, Role, require
+from app.listing import CreatedAfter, CreatedBefore, Search, Sort, Total, within
 from app.openapi import documented
-from app.pagination import Cursor, Limit, Page, Position, page
+from app.pagination import Cursor, Limit, Page
 from app.parsing.exceptions import ParsingError
+from app.preconditions import Expected
 from app.rag.constants import DocumentStatus
 from app.rag.exceptions import (
-    CollectionExistsError,
     CollectionNotFoundError,
     DocumentNotFoundError,
     InvalidValidityError,
+    SourceExistsError,
     UnknownAccountError,
 )
-from app.rag.models import Collection, Document
+from app.rag.models import Document
 from app.rag.schemas import (
-    CollectionCreate,
-    CollectionView,
     DocumentCreate,
     DocumentForm,
     DocumentProblem,
     DocumentText,
+    DocumentUpdate,
     DocumentView,
 )
-from app.rag.service import collections, documents
+from app.rag.service import documents, editing
 from app.rag.visibility import audience_name
 from app.requests import decode_body, decode_form
 
@@ -41,13 +43,22 @@ AnyRequest = Request[Any, Any, Any]
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
 LONGEST_FILENAME = 255
+FILTERS_MAX = 50  # values of one filter
 NOT_FOUND = documented(raises=[DocumentNotFoundError])
 
 CollectionFilter = Annotated[
-    UUID | None, QueryParameter(name="collection_id", description="Documents of this collection.")
+    list[UUID] | None,
+    QueryParameter(
+        name="collection_id",
+        max_items=FILTERS_MAX,
+        description="Documents of this collection. Several: any of them.",
+    ),
 ]
 StatusFilter = Annotated[
-    DocumentStatus | None, QueryParameter(name="status", description="Documents that stand here.")
+    list[DocumentStatus] | None,
+    QueryParameter(
+        name="status", max_items=FILTERS_MAX, description="Documents that stand here. Several: any of them."
+    ),
 ]
 VersionNumber = Annotated[
     int | None,
@@ -58,40 +69,6 @@ VersionNumber = Annotated[
         description="A version's number; the default is the one answers use.",
     ),
 ]
-
-
-class CollectionController(Controller):
-    """Named sets of documents."""
-
-    path = "/collections"
-    tags = ["rag"]  # noqa: RUF012 - the framework reads the plain list
-
-    @post(
-        "/",
-        operation_id="create_collection",
-        guards=[require(Role.agent)],
-        summary="Create a collection",
-        opt=documented(raises=[CollectionExistsError]),
-    )
-    async def create_collection(
-        self, data: JSONBody[CollectionCreate], session: NamedDependency[AsyncSession]
-    ) -> CollectionView:
-        """Make a collection; its name is unique."""
-        return _collection(await collections.create(session, name=data.name, description=data.description))
-
-    @get("/", operation_id="list_collections", summary="List collections")
-    async def list_collections(
-        self,
-        session: NamedDependency[AsyncSession],
-        principal: NamedDependency[Principal],
-        cursor: Cursor = None,
-        limit: Limit = 20,
-    ) -> Page[CollectionView]:
-        """Collections that hold something the caller may read, newest first."""
-        rows = await collections.list_page(session, principal=principal, cursor=cursor, limit=limit)
-        return page(
-            rows, limit=limit, show=_collection, position=lambda row: Position(row.created_at, row.id)
-        )
 
 
 class DocumentController(Controller):
@@ -129,39 +106,52 @@ class DocumentController(Controller):
         The answer comes before the document is searchable: follow `status`. With a `source` that the
         collection knows already it becomes a new version, of which only the changed chunks are embedded.
         """
-        document = await documents.take_in(session, await _upload(request), created_by=principal.person_id)
+        document = await documents.take_in(session, await _upload(request), actor=principal)
         return Response(
             _document(document, principal),
             status_code=202,
             headers={"Location": f"/v1/rag/documents/{document.id}"},
         )
 
-    @get("/", operation_id="list_documents", summary="List documents")
+    @get(
+        "/",
+        operation_id="list_documents",
+        summary="List documents",
+        opt=documented(listing=documents.DOCUMENTS),
+    )
     async def list_documents(
         self,
         *,
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
-        collection_id: CollectionFilter = None,
-        status: StatusFilter = None,
+        collection_ids: CollectionFilter = None,
+        statuses: StatusFilter = None,
+        text: Search = None,
+        created_after: CreatedAfter = None,
+        created_before: CreatedBefore = None,
+        sort: Sort = None,
+        total: Total = False,
         cursor: Cursor = None,
         limit: Limit = 20,
     ) -> Page[DocumentView]:
-        """Documents that the caller may read, newest first."""
-        rows = await documents.list_page(
+        """Documents that the caller may read, newest first; `q` looks in titles, staff's also in sources."""
+        wanted = documents.listed(principal, collections=collection_ids, statuses=statuses, text=text)
+        found = await documents.DOCUMENTS.fetch(
             session,
-            principal=principal,
-            collection_id=collection_id,
-            status=status,
+            wanted.where(within(Document.created_at, created_after, created_before)),
+            sort=sort,
             cursor=cursor,
             limit=limit,
+            total=total,
+            filters={
+                "collection_id": collection_ids,
+                "status": statuses,
+                "q": text,
+                "created_after": created_after,
+                "created_before": created_before,
+            },
         )
-        return page(
-            rows,
-            limit=limit,
-            show=lambda row: _document(row, principal),
-            position=lambda row: Position(row.created_at, row.id),
-        )
+        return found.page(lambda row: _document(row, principal))
 
     @get("/{document_id:uuid}", operation_id="get_document", summary="Get a document", opt=NOT_FOUND)
     async def get_document(
@@ -177,7 +167,7 @@ class DocumentController(Controller):
         "/{document_id:uuid}/text",
         operation_id="get_document_text",
         summary="Read a document's text",
-        opt=NOT_FOUND,
+        opt=documented(raises=[DocumentNotFoundError], etag=False),  # its version is the text's number
     )
     async def get_document_text(
         self,
@@ -192,6 +182,39 @@ class DocumentController(Controller):
         )
         return DocumentText(document_id=document.id, version=number, title=document.title, text=text)
 
+    @patch(
+        "/{document_id:uuid}",
+        operation_id="update_document",
+        guards=[require(Role.agent)],
+        summary="Change a document",
+        opt=documented(
+            raises=[
+                DocumentNotFoundError,
+                CollectionNotFoundError,
+                SourceExistsError,
+                UnknownAccountError,
+                InvalidValidityError,
+            ]
+        ),
+    )
+    async def update_document(
+        self,
+        *,
+        document_id: FromPath[UUID],
+        data: JSONBody[DocumentUpdate],
+        session: NamedDependency[AsyncSession],
+        principal: NamedDependency[Principal],
+        expected: NamedDependency[Expected],
+    ) -> DocumentView:
+        """Change who may read a document and when it holds, at once; or its title, which is taken in anew.
+
+        With another title, product or product version it becomes a new version of the same content. Until
+        that is searchable the one before is served, to those who belong to both audiences. Staff only.
+        """
+        wanted = {name: value for name, value in structs.asdict(data).items() if value is not UNSET}
+        document = await editing.change(session, document_id, wanted, principal=principal, expected=expected)
+        return _document(document, principal)
+
     @delete(
         "/{document_id:uuid}",
         operation_id="delete_document",
@@ -204,9 +227,10 @@ class DocumentController(Controller):
         document_id: FromPath[UUID],
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
+        expected: NamedDependency[Expected],
     ) -> None:
         """Delete a document with its versions, passages and vectors; at once, for every search."""
-        await documents.remove(session, document_id, principal=principal)
+        await documents.remove(session, document_id, principal=principal, expected=expected)
 
 
 async def _upload(request: AnyRequest) -> documents.Upload:
@@ -245,10 +269,6 @@ def _from_fields(
     )
 
 
-def _collection(row: Collection) -> CollectionView:
-    return CollectionView(id=row.id, name=row.name, description=row.description, created_at=row.created_at)
-
-
 def _document(row: Document, principal: Principal) -> DocumentView:
     problem = DocumentProblem(code=row.error_code, detail=row.error_detail) if row.error_code else None
     return DocumentView(
@@ -267,7 +287,8 @@ def _document(row: Document, principal: Principal) -> DocumentView:
         status=DocumentStatus(row.status),
         progress=row.progress,
         error=problem,
-        version=row.latest_version,
+        version=row.version,
+        latest_version=row.latest_version,
         served_version=row.served_version,
         content_hash=row.content_hash,
         created_at=row.created_at,

@@ -13,13 +13,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identity import Principal
+from app.identity.service import hold_person
 from app.rag.answering import READER_LEFT
 from app.rag.constants import Outcome, Rating
 from app.rag.evidence import MARKER, Composition, Evidence, Material, Statement, section
 from app.rag.exceptions import AnswerNotFoundError
 from app.rag.models import Answer, Document, DocumentVersion, Feedback
+from app.rag.recording import record_answer, record_feedback
 from app.rag.schemas import AnswerSource, AnswerView, ChunkCitation, Citation
 from app.rag.visibility import answerable_to, rater_of, readable
+from app.redaction import redact
 
 NOT_FOUND_TEXT = "The documents do not answer this question."
 CLOSEST_TEXT = "The closest passages are: {places}."
@@ -82,7 +85,8 @@ async def store(
     principal: Principal,
     chat_id: UUID | None = None,
 ) -> AnswerView:
-    """Keep an answer with everything it was made of."""
+    """Keep an answer with everything it was made of; ``PersonDeactivatedError`` for who was erased since."""
+    await hold_person(session, principal.person_id)
     answer = Answer(
         chat_id=chat_id,
         person_id=principal.person_id,
@@ -102,6 +106,7 @@ async def store(
     session.add(answer)
     await session.flush()
     await session.refresh(answer, ["created_at"])
+    await record_answer(session, answer, actor=principal)
     return show(answer)
 
 
@@ -137,9 +142,14 @@ async def rate(
 ) -> Feedback:
     """The reader's verdict; a second one replaces the first."""
     await get(session, answer_id, principal=principal)
-    statement = insert(Feedback).values(
-        answer_id=answer_id, rater=rater_of(principal), rating=rating, comment=comment
-    )
+    await hold_person(session, principal.person_id)
+    rater, comment = rater_of(principal), None if comment is None else redact(comment)
+    mine = select(Feedback).where(Feedback.answer_id == answer_id, Feedback.rater == rater)
+    given = await session.scalar(mine.with_for_update())
+    before = None if given is None else (given.rating, given.comment)
+    if given is not None and before == (rating, comment):
+        return given
+    statement = insert(Feedback).values(answer_id=answer_id, rater=rater, rating=rating, comment=comment)
     statement = statement.on_conflict_do_update(
         constraint="uq_feedback_answer_id_rater",
         set_={
@@ -148,9 +158,11 @@ async def rate(
             "updated_at": func.now(),
         },
     )
-    return (
+    stored = (
         await session.scalars(statement.returning(Feedback), execution_options={"populate_existing": True})
     ).one()
+    await record_feedback(session, stored, actor=principal, before=before[0] if before else None)
+    return stored
 
 
 def show(answer: Answer, *, withheld: bool = False) -> AnswerView:

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identity import Principal
-from app.pagination import after
+from app.identity.service import hold_person
+from app.listing import Listing, matching
 from app.rag.evidence import Turn
 from app.rag.exceptions import ChatNotFoundError
 from app.rag.models import Answer, Chat
+from app.rag.recording import record_chat
 from app.rag.service import answers
 from app.rag.visibility import answerable_to, owned
+from app.redaction import redact
 
 REMEMBERED = 3  # turns that a prompt shows
 TITLE_LENGTH = 80  # characters of the first question
 
+CHATS = Listing(
+    Chat, sorts={"created_at": Chat.created_at, "updated_at": Chat.updated_at}, default="-created_at"
+)
+MESSAGES = Listing(Answer, sorts={"created_at": Answer.created_at}, default="-created_at")
+
 
 async def create(session: AsyncSession, *, title: str | None, principal: Principal) -> Chat:
     """A new chat of the caller's own."""
-    chat = Chat(person_id=principal.person_id, key_id=principal.key_id, title=title)
+    await hold_person(session, principal.person_id)
+    chat = Chat(
+        person_id=principal.person_id, key_id=principal.key_id, title=None if title is None else redact(title)
+    )
     session.add(chat)
     await session.flush()
     await session.refresh(chat)
+    await record_chat(session, chat, actor=principal)
     return chat
 
 
@@ -38,27 +49,15 @@ async def get(session: AsyncSession, chat_id: UUID, *, principal: Principal, own
     return chat
 
 
-async def list_page(
-    session: AsyncSession, *, principal: Principal, cursor: str | None, limit: int
-) -> Sequence[Chat]:
-    """The reader's own chats, newest first, one row more than ``limit``."""
-    statement = select(Chat).where(owned(Chat, principal))
-    return (
-        await session.scalars(after(statement, key=Chat.created_at, id=Chat.id, cursor=cursor, limit=limit))
-    ).all()
+def owned_by(principal: Principal, *, text: str | None = None) -> Select[Chat]:
+    """The reader's own chats."""
+    return select(Chat).where(owned(Chat, principal), matching(text, Chat.title))
 
 
-async def messages_page(
-    session: AsyncSession, chat_id: UUID, *, principal: Principal, cursor: str | None, limit: int
-) -> Sequence[Answer]:
-    """A chat's questions and answers, newest first, one row more than ``limit``."""
+async def messages_of(session: AsyncSession, chat_id: UUID, *, principal: Principal) -> Select[Answer]:
+    """A chat's questions and answers."""
     await get(session, chat_id, principal=principal)
-    statement = select(Answer).where(Answer.chat_id == chat_id)
-    return (
-        await session.scalars(
-            after(statement, key=Answer.created_at, id=Answer.id, cursor=cursor, limit=limit)
-        )
-    ).all()
+    return select(Answer).where(Answer.chat_id == chat_id)
 
 
 async def history(session: AsyncSession, chat_id: UUID, *, principal: Principal) -> list[Turn]:

@@ -7,27 +7,48 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import Select, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.identity import Principal
+from app.identity import SYSTEM, Principal
 from app.jobs import enqueue, enqueue_all
-from app.pagination import after
+from app.listing import Listing, any_of, matching
+from app.preconditions import ANYTHING, Expected
 from app.rag.constants import INGEST_JOB, DocumentStatus
 from app.rag.exceptions import DocumentNotFoundError
 from app.rag.ingest import IngestJob
 from app.rag.models import Document, DocumentVersion
+from app.rag.recording import fields_of, record_change, record_document
 from app.rag.registry import find_model, lacking_vectors
 from app.rag.service import access
 from app.rag.service.uploads import Upload, check, describe, inspect
 from app.rag.visibility import readable, seen
 
-__all__ = ["Upload", "get", "list_page", "narrow", "read_text", "remove", "requeue_all", "take_in"]
+__all__ = [
+    "DOCUMENTS",
+    "Upload",
+    "add_version",
+    "get",
+    "listed",
+    "lock_source",
+    "narrow",
+    "read_text",
+    "remove",
+    "replace",
+    "requeue_all",
+    "take_in",
+]
+
+DOCUMENTS = Listing(
+    Document,
+    sorts={"created_at": Document.created_at, "updated_at": Document.updated_at, "title": Document.title},
+    default="-created_at",
+)
 
 PARSED_LATER = frozenset({"title", "media_type"})  # the parser may have changed these
 
 
-async def take_in(session: AsyncSession, upload: Upload, *, created_by: UUID | None = None) -> Document:
+async def take_in(session: AsyncSession, upload: Upload, *, actor: Principal = SYSTEM) -> Document:
     """Store an upload and queue its ingestion, in one transaction.
 
     The same ``source`` in the same collection is the same document. Unchanged bytes and description change
@@ -37,18 +58,22 @@ async def take_in(session: AsyncSession, upload: Upload, *, created_by: UUID | N
 
     Raises ``ParsingError`` for a kind of file that is not read at all, before anything is stored.
     """
-    media_type, content_hash = await asyncio.to_thread(inspect, upload)
+    media_type, content_hash, content = await asyncio.to_thread(inspect, upload)
     await check(session, upload)
     described = describe(upload, media_type)
     document = await _existing(session, upload)
     if document is None:
-        document = Document(**described, content_hash=content_hash, created_by=created_by)
+        document = Document(**described, content_hash=content_hash, created_by=actor.person_id)
         session.add(document)
         await session.flush()
-        await _add_version(session, document, upload.content)
-    elif document.content_hash != content_hash or not _same(document, described, but=access.FIELDS):
-        await _replace(session, document, described, content_hash)
-        await _add_version(session, document, upload.content)
+        await add_version(session, document, content)
+        await session.refresh(document)
+        await record_document(session, "document.created", document, actor=actor, after=fields_of(document))
+        return document
+    before = fields_of(document)
+    if document.content_hash != content_hash or not _same(document, described, but=access.FIELDS):
+        await replace(session, document, described, content_hash)
+        await add_version(session, document, content)
     elif document.status == DocumentStatus.FAILED:
         await access.change(session, document, {name: described[name] for name in access.FIELDS})
         _begin_again(document)
@@ -59,37 +84,38 @@ async def take_in(session: AsyncSession, upload: Upload, *, created_by: UUID | N
         await access.change(session, document, {name: described[name] for name in access.FIELDS})
     await session.flush()
     await session.refresh(document)
+    await record_change(session, document, actor=actor, before=before)
     return document
 
 
-async def get(session: AsyncSession, document_id: UUID, *, principal: Principal) -> Document:
+async def get(
+    session: AsyncSession, document_id: UUID, *, principal: Principal, lock: bool = False
+) -> Document:
     """One document that the reader may see."""
-    document = await session.scalar(select(Document).where(Document.id == document_id, seen(principal)))
+    statement = select(Document).where(Document.id == document_id, seen(principal))
+    if lock:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    document = await session.scalar(statement)
     if document is None:
         raise DocumentNotFoundError("No such document.")
     return document
 
 
-async def list_page(
-    session: AsyncSession,
-    *,
+def listed(
     principal: Principal,
-    collection_id: UUID | None,
-    status: DocumentStatus | None,
-    cursor: str | None,
-    limit: int,
-) -> Sequence[Document]:
-    """Newest first, one row more than ``limit``; customers see only what is served."""
-    statement = select(Document).where(seen(principal))
-    if collection_id is not None:
-        statement = statement.where(Document.collection_id == collection_id)
-    if status is not None:
-        statement = statement.where(Document.status == status)
-    return (
-        await session.scalars(
-            after(statement, key=Document.created_at, id=Document.id, cursor=cursor, limit=limit)
-        )
-    ).all()
+    *,
+    collections: Sequence[UUID] | None = None,
+    statuses: Sequence[DocumentStatus] | None = None,
+    text: str | None = None,
+) -> Select[Document]:
+    """Documents that a list shows; customers see only what is served, and search no sources."""
+    searched = (Document.title, Document.source) if principal.is_staff else (Document.title,)
+    return select(Document).where(
+        seen(principal),
+        any_of(Document.collection_id, collections),
+        any_of(Document.status, statuses),
+        matching(text, *searched),
+    )
 
 
 async def read_text(
@@ -113,9 +139,13 @@ async def read_text(
     return document, number, stored
 
 
-async def remove(session: AsyncSession, document_id: UUID, *, principal: Principal) -> None:
+async def remove(
+    session: AsyncSession, document_id: UUID, *, principal: Principal, expected: Expected = ANYTHING
+) -> None:
     """Delete a document with its versions, chunks and vectors."""
-    document = await get(session, document_id, principal=principal)
+    document = await get(session, document_id, principal=principal, lock=True)
+    expected.check(document.version)
+    await record_document(session, "document.deleted", document, actor=principal, before=fields_of(document))
     await session.execute(delete(Document).where(Document.id == document.id))
 
 
@@ -154,7 +184,7 @@ async def requeue_all(session: AsyncSession, *, model: str | None = None) -> int
     return len(documents)
 
 
-async def _add_version(session: AsyncSession, document: Document, content: bytes) -> None:
+async def add_version(session: AsyncSession, document: Document, content: bytes) -> None:
     """Store the newest version's bytes and queue it."""
     session.add(
         DocumentVersion(
@@ -168,7 +198,7 @@ async def _add_version(session: AsyncSession, document: Document, content: bytes
     await _queue(session, document)
 
 
-async def _replace(
+async def replace(
     session: AsyncSession, document: Document, described: dict[str, Any], content_hash: str
 ) -> None:
     """Count a new version, and draw the served one's audience in."""
@@ -192,14 +222,17 @@ async def _queue(session: AsyncSession, document: Document) -> None:
     await enqueue(session, INGEST_JOB, IngestJob(document_id=document.id, version=document.latest_version))
 
 
+async def lock_source(session: AsyncSession, collection_id: UUID, source: str) -> None:
+    """Two first uploads of one source at once: the lock makes the second see the first."""
+    await session.execute(
+        text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"{collection_id}/{source}"}
+    )
+
+
 async def _existing(session: AsyncSession, upload: Upload) -> Document | None:
     if not upload.source:
         return None
-    # Two first uploads of one source at once: the lock makes the second see the first.
-    await session.execute(
-        text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"),
-        {"key": f"{upload.collection_id}/{upload.source}"},
-    )
+    await lock_source(session, upload.collection_id, upload.source)
     found: Document | None = await session.scalar(
         select(Document)
         .where(Document.collection_id == upload.collection_id, Document.source == upload.source)

@@ -13,11 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.exceptions import InvalidError, UnprocessableError
 from app.identity.models import Account
-from app.parsing import sniff
+from app.parsing import MediaType, sniff
 from app.rag.exceptions import InvalidValidityError, UnknownAccountError
 from app.rag.service import collections
 from app.rag.visibility import WIDEST_FIRST, audience_tokens
+from app.redaction import redact
 
+PLAIN_TEXTS = frozenset({MediaType.MARKDOWN, MediaType.MDX, MediaType.HTML, MediaType.RST, MediaType.PLAIN})
 LONGEST_SOURCE = 2_000  # bytes; it stands in an index, whose rows are bounded
 
 
@@ -38,25 +40,41 @@ class Upload:
     valid_until: datetime | None = None
 
 
-def inspect(upload: Upload) -> tuple[str, str]:
-    """(media type, SHA-256) of the content; some tenths of a second for the largest: call it in a thread."""
+def inspect(upload: Upload) -> tuple[str, str, bytes]:
+    """(media type, SHA-256 of the content as it came, the content to store).
+
+    Plain texts are stored without payment card numbers; of other files the text is, when it is parsed, and
+    the bytes stay. Some tenths of a second for the largest: call it in a thread.
+    """
     media_type = sniff(upload.content, filename=upload.filename, media_type=upload.media_type)
-    return media_type, hashlib.sha256(upload.content).hexdigest()
+    content = _without_cards(upload.content) if media_type in PLAIN_TEXTS else upload.content
+    return media_type, hashlib.sha256(upload.content).hexdigest(), content
+
+
+def _without_cards(content: bytes) -> bytes:
+    """Read byte by byte where it is not UTF-8: digits are the same in every encoding that extends ASCII."""
+    try:
+        text, encoding = content.decode(), "utf-8"
+    except UnicodeDecodeError:
+        text, encoding = content.decode("latin-1"), "latin-1"
+    redacted = redact(text)
+    return content if redacted == text else redacted.encode(encoding)
 
 
 async def check(session: AsyncSession, upload: Upload) -> None:
     """Raise for a description that cannot be stored or names what does not exist."""
     _check_fields(upload)
     await collections.get(session, upload.collection_id)
-    await _check_account(session, upload.audience)
+    await check_audience(session, upload.audience)
 
 
 def describe(upload: Upload, media_type: str) -> dict[str, Any]:
     """The columns of a document that come from its upload."""
+    title = None if upload.title is None else redact(upload.title)
     return {
         "collection_id": upload.collection_id,
-        "title": upload.title or upload.filename or upload.source or "Untitled",
-        "declared_title": upload.title,
+        "title": title or upload.filename or upload.source or "Untitled",
+        "declared_title": title,
         "source": upload.source or None,
         "filename": upload.filename,
         "media_type": media_type,
@@ -68,9 +86,14 @@ def describe(upload: Upload, media_type: str) -> dict[str, Any]:
     }
 
 
-def _check_fields(upload: Upload) -> None:
-    if upload.valid_from and upload.valid_until and upload.valid_from >= upload.valid_until:
+def check_validity(valid_from: datetime | None, valid_until: datetime | None) -> None:
+    """``InvalidValidityError`` for what ends before it begins."""
+    if valid_from and valid_until and valid_from >= valid_until:
         raise InvalidValidityError("valid_from must be before valid_until.")
+
+
+def _check_fields(upload: Upload) -> None:
+    check_validity(upload.valid_from, upload.valid_until)
     for name in ("source", "filename", "title", "product", "product_version"):
         value = getattr(upload, name) or ""
         try:
@@ -87,7 +110,8 @@ def _invalid(field: str, message: str) -> InvalidError:
     return InvalidError(f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
-async def _check_account(session: AsyncSession, audience: str) -> None:
+async def check_audience(session: AsyncSession, audience: str) -> None:
+    """``UnprocessableError`` for what is no audience, ``UnknownAccountError`` for an account that is not."""
     if audience in WIDEST_FIRST and audience != "account":
         return
     try:

@@ -1,0 +1,199 @@
+"""A stranger's checks: to a customer of another account nothing exists that has an id.
+
+The routes are those of the published document, the ids those of things that exist. A route that takes an id
+of a kind that ``make`` does not know fails here: make one of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from litestar import Litestar
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import events
+from app.database import Database
+from app.events import Subject
+from app.identity import SYSTEM, Role, service
+from app.jobs import enqueue
+from app.rag.ingest import IngestJob
+from tests.contract.conftest import Operation
+
+JSON = "application/json"
+DELIVERY = """
+insert into webhook_delivery (endpoint_id, event_id, transaction, number, type, subject_type, subject_id)
+select CAST(:endpoint AS uuid), id, transaction, number, type, subject_type, subject_id
+from event where id = CAST(:event AS uuid) returning id
+"""
+
+
+@dataclass(frozen=True)
+class World:
+    """Who makes things, whose they are, and who is shut out."""
+
+    admin: httpx.AsyncClient
+    owner: httpx.AsyncClient
+    stranger: httpx.AsyncClient
+    account_id: UUID
+    person_id: UUID
+    session: AsyncSession
+
+    async def make(self, client: httpx.AsyncClient, path: str, **body: Any) -> Any:
+        response = await client.post(path, json=body)
+        assert response.is_success, response.text
+        return response.json()["id"]
+
+
+async def make(world: World) -> dict[str, Any]:
+    """One of each kind, by the name of the path's parameter; the customer's own where customers have such."""
+    name = f"stranger {uuid4()}"
+    made: dict[str, Any] = {"account_id": world.account_id, "person_id": world.person_id}
+    admin, owner = world.admin, world.owner
+    key = {"name": name, "role": "customer", "person_id": str(world.person_id)}
+    made["key_id"] = await world.make(admin, "/v1/identity/keys", **key)
+    made["collection_id"] = await world.make(admin, "/v1/rag/collections", name=name)
+    document = {"collection_id": made["collection_id"], "content": "Refunds take 14 days."}
+    document["audience"] = f"account:{world.account_id}"
+    made["document_id"] = await world.make(admin, "/v1/rag/documents", **document)
+    made["chat_id"] = await world.make(owner, "/v1/rag/chats")
+    made["answer_id"] = await world.make(owner, "/v1/rag/answers", question="How long do refunds take?")
+    upload = await owner.post("/v1/attachments", files={"file": ("note.txt", b"My note.", "text/plain")})
+    assert upload.is_success, upload.text
+    made["attachment_id"] = upload.json()["id"]
+    address = f"{uuid4()}@example.com"
+    made["suppression_id"] = await world.make(admin, "/v1/mail/suppressions", address=address)
+    hours = [{"weekday": "monday", "opens": "09:00", "closes": "17:00"}]
+    made["calendar_id"] = await world.make(admin, "/v1/sla/calendars", name=name, zone="UTC", hours=hours)
+    targets = [{"kind": "first_response", "seconds": 3600}]
+    policy = {"name": name, "calendar_id": made["calendar_id"], "targets": targets}
+    made["policy_id"] = await world.make(admin, "/v1/sla/policies", **policy)
+    hook = {"url": "https://hooks.example.com/tridesk", "events": ["nothing.happens"]}
+    made["webhook_id"] = await world.make(admin, "/v1/webhooks", **hook)
+    event = await events.record(
+        world.session, "nothing.happens", subject=Subject("test", uuid4()), actor=SYSTEM
+    )
+    delivery = {"endpoint": made["webhook_id"], "event": event}
+    made["delivery_id"] = await world.session.scalar(text(DELIVERY), delivery)
+    await enqueue(world.session, f"stranger.{uuid4()}", IngestJob(document_id=uuid4(), version=1))
+    made["job_id"] = await world.session.scalar(text("select max(id) from pgqueuer"))
+    return made
+
+
+@pytest.fixture
+async def world(app: Litestar, database: Database, keys: dict[str, str]) -> Any:
+    async def customer(session: AsyncSession) -> tuple[UUID, UUID, str]:
+        account = await service.upsert_account(session, f"stranger-{uuid4()}", "An account")
+        person = await service.upsert_person(
+            session, f"stranger-{uuid4()}", account_id=account.id, sees_account=True
+        )
+        _, key = await service.create_key(session, name="x", role=Role.customer, person_id=person.id)
+        return account.id, person.id, key
+
+    def client(key: str) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app),  # type: ignore[arg-type]  # litestar's own ASGI types
+            base_url="http://tridesk.test",
+            headers={"Authorization": f"Bearer {key}"},
+        )
+
+    async with database.session() as session:
+        account_id, person_id, own = await customer(session)
+        _, _, other = await customer(session)
+    async with (
+        client(keys["admin"]) as admin,
+        client(own) as owner,
+        client(other) as stranger,
+        database.session() as session,
+    ):
+        yield World(admin, owner, stranger, account_id, person_id, session)
+
+
+def parameters(operation: Operation) -> list[str]:
+    return [each["name"] for each in operation.node.get("parameters", []) if each.get("in") == "path"]
+
+
+async def ask(client: httpx.AsyncClient, operation: Operation, ids: dict[str, Any]) -> httpx.Response:
+    """The operation with these ids, and with the body that the document gives as its example."""
+    content = operation.node.get("requestBody", {}).get("content", {})
+    body = content[JSON]["example"] if JSON in content else None
+    return await client.request(operation.method.upper(), operation.path.format(**ids), json=body)
+
+
+async def test_a_customer_of_another_account_gets_404_for_every_id(operations, world):
+    """Neither 403 nor anything else tells whether the thing exists: one that does not is answered alike."""
+    taking = [each for each in operations if parameters(each) and not each.is_public]
+    made = await make(world)
+    await world.session.commit()
+    unknown = {name: 2**53 - 1 if name == "job_id" else uuid4() for name in made}
+    wrong = {}
+    for each in taking:
+        missing = set(parameters(each)) - set(made)
+        assert not missing, f"{each.id} takes {missing}: make one of it"
+        real, none = await ask(world.stranger, each, made), await ask(world.stranger, each, unknown)
+        told = [(one.status_code, one.json().get("code")) for one in (real, none)]
+        if told[0] != told[1] or told[0][0] != 404:
+            wrong[each.id] = told
+    assert wrong == {}
+    assert len(taking) > 35
+
+
+async def test_what_the_stranger_tried_did_nothing(operations, world):
+    """Everything is still there, as it was: for those who may see it."""
+    made = await make(world)
+    await world.session.commit()
+    readable = [
+        each
+        for each in operations
+        if each.method == "get" and parameters(each) and not each.is_public and each.id != "get_erasure"
+    ]
+    before = {each.id: await ask(world.admin, each, made) for each in readable}
+    for each in operations:
+        if parameters(each) and not each.is_public:
+            await ask(world.stranger, each, made)
+    after = {each.id: await ask(world.admin, each, made) for each in readable}
+    found = {name: response.status_code for name, response in before.items()}
+    assert {name for name, status in found.items() if status == 200} >= set(found) - {
+        "get_document_text",  # not taken in yet
+        "get_attachment",  # nobody's but its uploader's until it is sent
+        "get_attachment_content",
+        "list_sla_holidays",  # asks for more than an id
+    }, found
+    changed = {name for name, response in after.items() if response.status_code != found[name]}
+    assert changed == set()
+    same = {
+        "get_account",
+        "get_person",
+        "get_chat",
+        "get_answer",
+        "get_document",
+        "get_collection",
+        "get_webhook",
+    }
+    assert all(before[name].json() == after[name].json() for name in same)
+
+
+async def test_the_owner_is_let_in_where_the_stranger_is_not(operations, world):
+    """So that the 404s above are about who asks, not about ids or bodies that do not work."""
+    made = await make(world)
+    await world.session.commit()
+    let_in = {
+        each.id
+        for each in operations
+        if parameters(each) and not each.is_public and (await ask(world.owner, each, made)).is_success
+    }
+    assert let_in >= {
+        "get_account",
+        "get_person",
+        "export_person",
+        "get_chat",
+        "list_chat_messages",
+        "ask_in_chat",
+        "get_answer",
+        "rate_answer",
+        "get_attachment",
+    }
