@@ -10,13 +10,6 @@ from litestar.handlers import HTTPRouteHandler
 
 from app.exceptions import DatabaseUnavailableError, TrideskError, UnavailableError
 from app.idempotency.constants import REQUIRED, RETURNS_SECRET
-from app.identity.exceptions import (
-    AccountExistsError,
-    InvalidKeyRequestError,
-    PersonExistsError,
-    UnknownAccountError,
-    UnknownPersonError,
-)
 from app.listing import Listing
 from app.preconditions import ETAG
 
@@ -84,10 +77,4 @@ def declaration_of(handler: HTTPRouteHandler) -> Declaration:
 # Operations of rooms that stand below this one and so cannot import it.
 _ELSEWHERE = {
     "get_readiness": Declaration(raises=(UnavailableError, DatabaseUnavailableError)),
-    "create_account": Declaration(raises=(AccountExistsError,)),
-    "create_person": Declaration(raises=(PersonExistsError, UnknownAccountError)),
-    "update_person": Declaration(raises=(UnknownAccountError,)),
-    "create_api_key": Declaration(
-        raises=(InvalidKeyRequestError, UnknownPersonError), example={"name": "Support desk", "role": "agent"}
-    ),
 }

@@ -17,6 +17,7 @@ from app.config import Settings
 from app.database import Database, is_database_away
 from app.events import Subject, record
 from app.identity import SYSTEM
+from app.identity.service import hold_person
 from app.jobs import LAST_ATTEMPT
 from app.knowledge import InboundMail as Desk
 from app.knowledge import ReceivedMail, Thread
@@ -90,6 +91,7 @@ class Receiver:
         row.sender, row.title = mail.sender, redact(mail.title)
         await session.execute(LOCK_SENDER, {"sender": mail.sender})
         author = await find_author(session, mail)
+        await hold_person(session, author.person_id)  # erased meanwhile: the next attempt finds a stranger
         row.person_id = author.person_id
         await _conclude(session, row, await self._decide(session, row, mail, author))
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.config import Settings
 from app.events import Subject, record
 from app.identity import SYSTEM, Principal
+from app.identity.service import hold_person
 from app.jobs import enqueue
 from app.mail.constants import BACKSTOP, NAME_MAX, SEND_JOB, OutgoingStatus
 from app.mail.guards import without_token
@@ -75,6 +76,7 @@ class Mailer:
         """
         if not self.is_on:
             return None
+        await hold_person(session, person_id)
         identity: UUID = (await session.execute(select(func.uuidv7()))).scalar_one()
         row = OutgoingMail(
             id=identity,
