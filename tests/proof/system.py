@@ -21,7 +21,7 @@ from app.identity import service as identity
 from app.setup import bring_up_to_date
 from tests.proof.test_outage import link_models
 from tests.rag.library import until
-from tests.tridesk import Tridesk
+from tests.tridesk import ROOT, Tridesk
 
 POSTGRES = ("postmaster", "backend", "cluster")  # the first process; any other; all of them
 VICTIMS = ("server", "worker", *POSTGRES, "everything")
@@ -54,7 +54,7 @@ class Program:
             if self._is_last:
                 return code
             if not self._is_asked:
-                self.unasked.append("\n".join(running.lines[-5:]))
+                self.unasked.append("\n    ".join(last_words(running.lines)))
                 await asyncio.sleep(0.3)
 
     def _see_out(self, running: Tridesk) -> int:
@@ -81,6 +81,12 @@ class Program:
         if self._running is not None and not self._keeping.done():
             self._running.process.send_signal(number)
         return await self._keeping
+
+
+def last_words(lines: list[str]) -> list[str]:
+    """Where in our code a stack has been, and what it was about."""
+    ours = [each.strip() for each in lines[-200:] if f'"{ROOT}/app/' in each]
+    return [*ours, *lines[-2:]]
 
 
 def is_error(line: str) -> bool:
