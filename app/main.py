@@ -51,6 +51,8 @@ from app.rag.service.personal import RAG_DATA
 from app.requests import RequestContextMiddleware, finish
 from app.sla import REAPPLY_JOB, SWEEP_SECONDS, reapply_handler, run_sweep
 from app.sla.controllers import router as sla_router
+from app.technical.controllers import router as technical_router
+from app.technical.desk import Desk as TechnicalDesk
 from app.webhooks import WebhookDispatcher, purge_deliveries
 from app.webhooks.controllers import WebhookController
 
@@ -82,6 +84,7 @@ def create_app(
     are loaded and jobs are running. Both come before the first request, unless the database is away at start:
     then they are tried until they succeed.
     """
+    mailer = Mailer(settings)
     app = Litestar(
         route_handlers=[
             health.router,
@@ -95,6 +98,7 @@ def create_app(
             mail_router(settings),
             attachments_router(settings),
             _rag_router(settings),
+            technical_router,
             *page_routes(settings),
         ],
         state=State(
@@ -105,7 +109,8 @@ def create_app(
                 "metrics": Metrics(sources=[job_figures]),
                 "inbound_desks": inbound_desks,
                 "personal_data": tuple(personal_data),
-                "mailer": Mailer(settings),
+                "mailer": mailer,
+                "technical": TechnicalDesk(mailer=mailer),
             }
         ),
         lifespan=[_Lifespan(settings, owns_database=database is None, reach=reach, prepare=prepare)],

@@ -27,6 +27,7 @@ MODEL_MODULES = (
     "app.sla.models",
     "app.mail.models",
     "app.rag.models",
+    "app.technical.models",
 )
 _in_this_process = threading.Lock()
 INI = Path(__file__).parent.parent / "alembic.ini"

@@ -1,0 +1,1 @@
+"""The technical desk: tickets, known issues, macros, and the rules that hold for them."""

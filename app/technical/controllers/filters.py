@@ -1,0 +1,56 @@
+"""The query parameters that lists of tickets take."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from litestar.params import QueryParameter
+
+from app.listing import SEARCH_MAX
+from app.technical.constants import FILTERS_MAX, Priority, Severity, Source, Status
+
+
+def _several(name: str, description: str) -> QueryParameter:
+    return QueryParameter(
+        name=name, max_items=FILTERS_MAX, description=f"{description} Several: any of them."
+    )
+
+
+StatusFilter = Annotated[list[Status] | None, _several("status", "Tickets that stand there.")]
+PriorityFilter = Annotated[list[Priority] | None, _several("priority", "Of this priority.")]
+SeverityFilter = Annotated[list[Severity] | None, _several("severity", "Of this severity.")]
+SourceFilter = Annotated[list[Source] | None, _several("source", "That came like this.")]
+AssigneeFilter = Annotated[list[UUID] | None, _several("assignee_id", "Whose assignee this is.")]
+UnassignedFilter = Annotated[
+    bool | None, QueryParameter(name="unassigned", description="Whether nobody is their assignee.")
+]
+TeamFilter = Annotated[list[UUID] | None, _several("team_id", "Of this team.")]
+RequesterFilter = Annotated[list[UUID] | None, _several("requester_id", "That this person asked for.")]
+AccountFilter = Annotated[list[UUID] | None, _several("account_id", "Of this account.")]
+IssueFilter = Annotated[list[UUID] | None, _several("issue_id", "Behind which this known issue is.")]
+ProductFilter = Annotated[list[str] | None, _several("product", "About this product.")]
+ComponentFilter = Annotated[list[str] | None, _several("component", "About this component.")]
+VersionFilter = Annotated[list[str] | None, _several("product_version", "About this version.")]
+TagFilter = Annotated[list[str] | None, _several("tag", "With this tag.")]
+SignatureFilter = Annotated[list[str] | None, _several("signature", "With this error signature.")]
+NumberFilter = Annotated[list[str] | None, _several("number", "With this number, such as `TEC-42`.")]
+WaitingFilter = Annotated[
+    bool | None, QueryParameter(name="waiting", description="Whether the customer waits for a reply.")
+]
+QueryFilter = Annotated[
+    str | None,
+    QueryParameter(
+        name="q",
+        min_length=1,
+        max_length=SEARCH_MAX,
+        description='Words in the ticket, its messages and files, all of them; `"a phrase"`, `or`, `-not`.',
+    ),
+]
+UpdatedAfter = Annotated[
+    datetime | None, QueryParameter(name="updated_after", description="Changed at this time or later.")
+]
+UpdatedBefore = Annotated[
+    datetime | None, QueryParameter(name="updated_before", description="Changed before this time.")
+]
