@@ -25,7 +25,7 @@ from app.requests import JSONRequest, OptionsMiddleware, wrap_in_context
 PATH = "/schema/openapi.json"
 
 TAGS = [
-    Tag(name="technical", description="The technical desk: tickets, known issues, and how they are worked on."),
+    Tag(name="technical", description="The technical desk: tickets, known issues, and the work on them."),
     Tag(name="rag", description="Documents and collections, search, cited answers, chats and feedback."),
     Tag(name="identity", description="Who calls: accounts, people and API keys."),
     Tag(name="webhooks", description="Events pushed to your own server: signed, in order, at least once."),
