@@ -154,6 +154,9 @@ class Settings:
     attachment_max_bytes: int = _setting(25 * 2**20, _natural)
     rate_limit_per_minute: int = _setting(6000, _natural)
 
+    ticket_reopen_days: int = _setting(14, _natural)
+    ticket_close_days: int = _setting(14, _natural)
+
     webhook_allow_private: bool = _setting(False, _boolean)  # noqa: FBT003 - the setting's default
 
     smtp_host: str | None = _setting(None)

@@ -53,6 +53,7 @@ from app.sla import REAPPLY_JOB, SWEEP_SECONDS, reapply_handler, run_sweep
 from app.sla.controllers import router as sla_router
 from app.technical.controllers import router as technical_router
 from app.technical.desk import Desk as TechnicalDesk
+from app.technical.service.closing import CLOSE_SECONDS, close_due
 from app.webhooks import WebhookDispatcher, purge_deliveries
 from app.webhooks.controllers import WebhookController
 
@@ -84,7 +85,6 @@ def create_app(
     are loaded and jobs are running. Both come before the first request, unless the database is away at start:
     then they are tried until they succeed.
     """
-    mailer = Mailer(settings)
     app = Litestar(
         route_handlers=[
             health.router,
@@ -109,8 +109,8 @@ def create_app(
                 "metrics": Metrics(sources=[job_figures]),
                 "inbound_desks": inbound_desks,
                 "personal_data": tuple(personal_data),
-                "mailer": mailer,
-                "technical": TechnicalDesk(mailer=mailer),
+                "mailer": Mailer(settings),
+                "technical": technical_desk(settings),
             }
         ),
         lifespan=[_Lifespan(settings, owns_database=database is None, reach=reach, prepare=prepare)],
@@ -249,6 +249,8 @@ def make_worker(
     schedules.append(Schedule("webhook-log", timedelta(hours=1), partial(purge_deliveries, database)))
     schedules.append(Schedule("mail-retries", timedelta(seconds=30), partial(sweep_mail, database)))
     schedules.append(Schedule("uploads", timedelta(hours=1), partial(sweep_uploads, database)))
+    close = partial(close_due, database, technical_desk(settings))
+    schedules.append(Schedule("technical-close", timedelta(seconds=CLOSE_SECONDS), close))
     schedules.append(Schedule("sla-sweep", timedelta(seconds=SWEEP_SECONDS), partial(run_sweep, database)))
     handlers = job_handlers(rag) | mail_handlers(settings, database, inbound_desks)
     handlers |= extraction_handlers(settings, database)
@@ -260,6 +262,15 @@ def make_worker(
         services=services,
         schedules=schedules,
         observe=metrics.observe_job,
+    )
+
+
+def technical_desk(settings: Settings) -> TechnicalDesk:
+    """What the technical desk needs of other rooms."""
+    return TechnicalDesk(
+        mailer=Mailer(settings),
+        reopen_window=timedelta(days=settings.ticket_reopen_days),
+        close_after=timedelta(days=settings.ticket_close_days),
     )
 
 
