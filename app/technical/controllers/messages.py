@@ -21,6 +21,7 @@ from app.conversations.exceptions import (
     UnknownReplyError,
 )
 from app.conversations.schemas import MessageUpdate, MessageView
+from app.exceptions import PermissionDeniedError
 from app.identity.exceptions import PersonDeactivatedError
 from app.identity.principal import Principal
 from app.listing import Sort, Total
@@ -48,6 +49,7 @@ class TicketMessageController(Controller):
         operation_id="create_ticket_message",
         opt=documented(
             raises=[
+                PermissionDeniedError,
                 TicketNotFoundError,
                 TicketMergedError,
                 TicketClosedError,

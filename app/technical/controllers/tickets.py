@@ -18,6 +18,7 @@ from app.conversations.exceptions import (
     TooManyAttachmentsError,
     UnknownAttachmentError,
 )
+from app.exceptions import PermissionDeniedError
 from app.identity.constants import Role
 from app.identity.exceptions import PersonDeactivatedError, UnknownAccountError
 from app.identity.guards import require
@@ -63,6 +64,7 @@ class TicketController(Controller):
         operation_id="create_ticket",
         opt=documented(
             raises=[
+                PermissionDeniedError,
                 *UNKNOWN,
                 EmptyMessageError,
                 MessageTooLargeError,
