@@ -156,6 +156,7 @@ class Settings:
 
     ticket_reopen_days: int = _setting(14, _natural)
     ticket_close_days: int = _setting(14, _natural)
+    import_max_bytes: int = _setting(100 * 2**20, _natural)
 
     webhook_allow_private: bool = _setting(False, _boolean)  # noqa: FBT003 - the setting's default
 

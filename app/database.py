@@ -223,6 +223,14 @@ def is_database_away(error: BaseException | None) -> bool:
     return False
 
 
+def is_connection_lost(error: BaseException) -> bool:
+    """Whether it is away, or the driver found a connection of ours gone or in the middle of something.
+
+    For who only tries again and logs: to a request such an error may as well be a mistake of ours.
+    """
+    return is_database_away(error) or isinstance(error, TimeoutError | asyncpg.InterfaceError)
+
+
 def _says_away(error: BaseException) -> bool:
     match error:
         case PoolTimeoutError() | socket.gaierror():

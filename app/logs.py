@@ -51,6 +51,28 @@ class RedactionFilter(logging.Filter):
         return True
 
 
+class OutageFilter(logging.Filter):
+    """Takes the stack from what libraries write while the database is away, and says the reason instead.
+
+    The job queue and the driver log each vain attempt with its whole stack, which tells the operator nothing
+    that the reason does not. Every other error of theirs keeps its stack, and so does all of ours.
+    """
+
+    LIBRARIES = ("pgqueuer", "asyncpg", "sqlalchemy.pool")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always true."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and record.name.startswith(self.LIBRARIES):
+            from app.database import is_connection_lost  # noqa: PLC0415 - heavy, and needed by few records
+
+            if is_connection_lost(error):
+                reason = str(error).partition("\n")[0]
+                record.msg = f"{record.getMessage()}: {type(error).__name__}: {reason}".rstrip(": ")
+                record.args = record.exc_info = record.exc_text = None
+        return True
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message, request_id, ``extra`` fields, exception."""
 

@@ -30,30 +30,50 @@ from app.jobs import JobHandler, Schedule, Service, Worker
 from app.jobs.controllers import router as jobs_router
 from app.jobs.figures import job_figures
 from app.jobs.retention import tidy
-from app.knowledge import InboundMail, PersonalData
+from app.knowledge import AccountFacts, InboundMail, OpenWork, PersonalData
 from app.limits import purge_idle
 from app.mail import MAIL_DATA, RECEIVE_JOB, SEND_JOB, Deliverer, Mailer, Receiver
 from app.mail import sweep as sweep_mail
 from app.mail.controllers import mail_router
+from app.matching import EMBED_JOB, Matcher, Vectors
+from app.matching import SWEEP_SECONDS as MATCHING_SECONDS
+from app.matching.dependencies import provide_matcher
 from app.metrics import Metrics
 from app.metrics.controllers import get_metrics
 from app.metrics.middleware import count_requests
 from app.openapi import OPENAPI_CONFIG, OpenAPIPlugin, reject_unknown_query
 from app.pages import page_routes
 from app.preconditions import provide_expected
+from app.presence import PRESENCE_DATA, PURGE_SECONDS
+from app.presence import purge as purge_presence
 from app.privacy.controllers import router as privacy_router
 from app.problems import EXCEPTION_HANDLERS
 from app.rag import controllers as rag_controllers
 from app.rag.constants import INGEST_JOB
 from app.rag.dependencies import provide_database, provide_rag
+from app.rag.desk import DeskAnswers
 from app.rag.runtime import Rag, open_rag
 from app.rag.service.personal import RAG_DATA
 from app.requests import RequestContextMiddleware, finish
 from app.sla import REAPPLY_JOB, SWEEP_SECONDS, reapply_handler, run_sweep
 from app.sla.controllers import router as sla_router
+from app.technical.constants import UPDATE_JOB
 from app.technical.controllers import router as technical_router
+from app.technical.controllers.imports import imports_router
 from app.technical.desk import Desk as TechnicalDesk
 from app.technical.service.closing import CLOSE_SECONDS, close_due
+from app.technical.service.importing import IMPORT_JOB, PURGE_HOURS, Importer
+from app.technical.service.importing import purge as purge_imports
+from app.technical.service.importing.personal import ImportsData
+from app.technical.service.indexing import BACKFILL_SECONDS
+from app.technical.service.indexing import backfill as backfill_likeness
+from app.technical.service.mailing import TechnicalMail
+from app.technical.service.noting import SWEEP_SECONDS as NOTES_SECONDS
+from app.technical.service.noting import sweep as settle_notes
+from app.technical.service.openwork import TechnicalWork
+from app.technical.service.personal import TechnicalData
+from app.technical.service.sweeping import ASSIGN_SECONDS, assign_waiting
+from app.technical.service.updates import update_handler
 from app.webhooks import WebhookDispatcher, purge_deliveries
 from app.webhooks.controllers import WebhookController
 
@@ -62,9 +82,13 @@ logger = logging.getLogger(__name__)
 Step = Callable[[], Awaitable[None]]
 Prepare = Callable[[Rag], Awaitable[None]]
 
-# Rooms that hold something about people, for their export and erasure; each desk adds itself.
-PERSONAL_DATA: tuple[PersonalData, ...] = (CONVERSATIONS_DATA, MAIL_DATA, RAG_DATA)
-INBOUND_DESKS: tuple[InboundMail, ...] = ()  # who takes mail; the desk without addresses what is left
+# Rooms that hold something about people, for their export and erasure; desks come on top in ``create_app``.
+PERSONAL_DATA: tuple[PersonalData, ...] = (
+    *(CONVERSATIONS_DATA, MAIL_DATA, PRESENCE_DATA, RAG_DATA),
+    ImportsData(),
+)
+ACCOUNT_FACTS: tuple[AccountFacts, ...] = ()  # panels beside a ticket: what desks know of its account
+OPEN_WORK: tuple[OpenWork, ...] = (TechnicalWork(),)  # desks whose work points to things of other desks
 RETRY_START = 2.0  # seconds between attempts while the database is away at start
 
 
@@ -75,7 +99,7 @@ def create_app(
     rag: Rag | None = None,
     reach: Step | None = None,
     prepare: Prepare | None = None,
-    inbound_desks: Sequence[InboundMail] = INBOUND_DESKS,
+    inbound_desks: Sequence[InboundMail] | None = None,
     personal_data: Sequence[PersonalData] = PERSONAL_DATA,
 ) -> Litestar:
     """The ASGI application.
@@ -99,6 +123,7 @@ def create_app(
             attachments_router(settings),
             _rag_router(settings),
             technical_router,
+            imports_router(settings),
             *page_routes(settings),
         ],
         state=State(
@@ -108,9 +133,9 @@ def create_app(
                 "rag": rag,
                 "metrics": Metrics(sources=[job_figures]),
                 "inbound_desks": inbound_desks,
-                "personal_data": tuple(personal_data),
                 "mailer": Mailer(settings),
-                "technical": technical_desk(settings),
+                "open_work": OPEN_WORK,
+                "technical": technical_desk(settings, rag),
             }
         ),
         lifespan=[_Lifespan(settings, owns_database=database is None, reach=reach, prepare=prepare)],
@@ -121,6 +146,7 @@ def create_app(
             "principal": Provide(provide_principal),
             "database": Provide(provide_database),
             "rag": Provide(provide_rag),
+            "matcher": Provide(provide_matcher),
         },
         middleware=[RequestContextMiddleware(), AuthenticationMiddleware(settings)],
         exception_handlers=EXCEPTION_HANDLERS,
@@ -131,6 +157,8 @@ def create_app(
         plugins=[OpenAPIPlugin()],
         logging_config=None,  # logging.yaml is applied by the command; the handlers above log what matters
     )
+    app.state.personal_data = (TechnicalData(lambda: app.state.technical), *personal_data)
+    app.state.answers = DeskAnswers(lambda: app.state.rag)
     count_requests(app)
     return app
 
@@ -203,6 +231,8 @@ class _Lifespan:
             if self._prepare is not None:
                 await self._prepare(rag)
             app.state.rag = rag
+            app.state.matcher = Matcher(rag.embeds)
+            app.state.technical = technical_desk(self._settings, rag)
             stack.push_async_exit(opened.pop_all())
 
     async def _keep_opening(self, app: Litestar, stack: AsyncExitStack) -> None:
@@ -238,9 +268,12 @@ def make_worker(
     rag: Rag,
     metrics: Metrics | None = None,
     *,
-    inbound_desks: Sequence[InboundMail] = INBOUND_DESKS,
+    inbound_desks: Sequence[InboundMail] | None = None,
 ) -> Worker:
-    """What works beside the requests, in the server and in `tridesk worker`: jobs, services, schedules."""
+    """What works beside the requests, in the server and in `tridesk worker`: jobs, services, schedules.
+
+    ``inbound_desks``: who takes mail, when it is not the desks.
+    """
     metrics = metrics or Metrics()
     services: list[Service] = [WebhookDispatcher(database, allow_private=settings.webhook_allow_private)]
     schedules: list[Schedule] = [Schedule("job-log", timedelta(hours=1), partial(tidy, database))]
@@ -249,12 +282,28 @@ def make_worker(
     schedules.append(Schedule("webhook-log", timedelta(hours=1), partial(purge_deliveries, database)))
     schedules.append(Schedule("mail-retries", timedelta(seconds=30), partial(sweep_mail, database)))
     schedules.append(Schedule("uploads", timedelta(hours=1), partial(sweep_uploads, database)))
-    close = partial(close_due, database, technical_desk(settings))
+    desk = technical_desk(settings, rag)
+    close = partial(close_due, database, desk)
     schedules.append(Schedule("technical-close", timedelta(seconds=CLOSE_SECONDS), close))
+    give = partial(assign_waiting, database)
+    schedules.append(Schedule("technical-assign", timedelta(seconds=ASSIGN_SECONDS), give))
+    settle = partial(settle_notes, database, desk)
+    schedules.append(Schedule("technical-notes", timedelta(seconds=NOTES_SECONDS), settle))
+    backfill = partial(backfill_likeness, database)
+    schedules.append(Schedule("technical-likeness", timedelta(seconds=BACKFILL_SECONDS), backfill))
+    purge = partial(purge_presence, database)
+    schedules.append(Schedule("presence", timedelta(seconds=PURGE_SECONDS), purge))
     schedules.append(Schedule("sla-sweep", timedelta(seconds=SWEEP_SECONDS), partial(run_sweep, database)))
+    schedules.append(Schedule("import-log", timedelta(hours=PURGE_HOURS), partial(purge_imports, database)))
+    if inbound_desks is None:
+        inbound_desks = [TechnicalMail(desk=desk, attachment_max_bytes=settings.attachment_max_bytes)]
     handlers = job_handlers(rag) | mail_handlers(settings, database, inbound_desks)
     handlers |= extraction_handlers(settings, database)
-    handlers |= {REAPPLY_JOB: reapply_handler(database)}
+    vectors = Vectors(database, rag.embeds)
+    handlers |= {EMBED_JOB: vectors.handle}
+    schedules.append(Schedule("matching-sweep", timedelta(seconds=MATCHING_SECONDS), vectors.sweep))
+    handlers |= {REAPPLY_JOB: reapply_handler(database), UPDATE_JOB: update_handler(database, desk)}
+    handlers |= {IMPORT_JOB: Importer(database, desk).handle}
     return Worker(
         database,
         handlers,
@@ -265,10 +314,13 @@ def make_worker(
     )
 
 
-def technical_desk(settings: Settings) -> TechnicalDesk:
-    """What the technical desk needs of other rooms."""
+def technical_desk(settings: Settings, rag: Rag | None = None) -> TechnicalDesk:
+    """What the technical desk needs of other rooms; without ``rag`` as long as the models are not loaded."""
     return TechnicalDesk(
         mailer=Mailer(settings),
+        answers=DeskAnswers(lambda: rag),
+        embeds=None if rag is None else rag.embeds,
+        account_facts=ACCOUNT_FACTS,
         reopen_window=timedelta(days=settings.ticket_reopen_days),
         close_after=timedelta(days=settings.ticket_close_days),
     )
@@ -280,7 +332,7 @@ def job_handlers(rag: Rag) -> dict[str, JobHandler]:
 
 
 def mail_handlers(
-    settings: Settings, database: Database, desks: Sequence[InboundMail] = INBOUND_DESKS
+    settings: Settings, database: Database, desks: Sequence[InboundMail]
 ) -> dict[str, JobHandler]:
     """The jobs of mail, in and out."""
     return {

@@ -26,7 +26,9 @@ MODEL_MODULES = (
     "app.conversations.models",
     "app.sla.models",
     "app.mail.models",
+    "app.presence.models",
     "app.rag.models",
+    "app.matching.models",
     "app.technical.models",
 )
 _in_this_process = threading.Lock()

@@ -16,6 +16,7 @@ from app.config import Settings
 from app.database import MINIMUM_SERVER, Database, create_engine, is_database_away
 from app.events import advance_epoch
 from app.exceptions import ConfigurationError, DatabaseUnavailableError
+from app.matching.registry import prepare_vectors
 from app.migrations import migrate
 from app.rag.registry import register_model
 from app.rag.runtime import model_identity
@@ -48,6 +49,7 @@ async def bring_up_to_date(settings: Settings, database: Database) -> None:
             name, dimensions = await model_identity(settings, database)
             async with engine.begin() as connection:
                 changed = await register_model(connection, name=name, dimensions=dimensions)
+                await prepare_vectors(connection, model=name)
                 await advance_epoch(connection)
     finally:
         await engine.dispose()

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.database import Database, create_engine, is_database_away
 from app.exceptions import ConfigurationError, DatabaseUnavailableError, UnavailableError
-from app.idempotency.dependencies import provide_session
+from app.idempotency.dependencies import provide_keyed_request, provide_session
 from app.main import create_app
 from app.problems import EXCEPTION_HANDLERS
 from app.rag.service import collections
@@ -34,7 +34,7 @@ async def an_app(database: Database, *handlers: object) -> AsyncIterator[httpx.A
     app = Litestar(
         route_handlers=list(handlers),  # type: ignore[arg-type]  # handlers of the test
         state=State({"database": database}),
-        dependencies={"session": Provide(provide_session)},
+        dependencies={"session": Provide(provide_session), "keyed": Provide(provide_keyed_request)},
         exception_handlers=EXCEPTION_HANDLERS,
         openapi_config=None,
     )

@@ -16,9 +16,10 @@ from app.cli.terminal import Steps, output, steps
 from app.config import Settings
 from app.database import Database
 from app.identity import SYSTEM
+from app.knowledge import ChunkCitation
 from app.main import create_app
 from app.rag.runtime import Rag
-from app.rag.schemas import AnswerView, ChunkCitation
+from app.rag.schemas import AnswerView
 from app.rag.streaming import Asking
 from app.sample import Sample, load_sample
 from app.setup import bring_up_to_date, check_login

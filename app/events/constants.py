@@ -16,7 +16,18 @@ class ActorKind(StrEnum):
     CUSTOMER = "customer"
 
 
+class PresenceState(StrEnum):
+    """What the stream says that somebody does with a case."""
+
+    VIEWING = "viewing"
+    REPLYING = "replying"
+    LEFT = "left"
+
+
 CHANNEL = "tridesk_events"  # notified after every commit that recorded something
+
+NOTICES = "tridesk_notices"  # carries what streams tell and the log does not keep
+NOTICES_MAX = 100  # that a stream holds for a slow reader; the oldest go first
 
 # Configuration and machinery: for leads and admins. So is whatever is audited and no customer's matter.
 ADMINISTRATIVE_SUBJECTS = ("api_key", "job", "webhook")

@@ -19,7 +19,7 @@ from app.events.dependencies import provide_feed
 from app.events.exceptions import TooManyStreamsError
 from app.events.feed import Feed
 from app.events.models import Event
-from app.events.schemas import EventView, StreamFailure
+from app.events.schemas import EventView, PresenceChange, StreamFailure
 from app.events.service.audit import AuditFilters
 from app.events.streaming import Tail, TailResponse
 from app.events.utils import START, Place, read_filters, refuse, show
@@ -110,7 +110,10 @@ async def list_events(
     "/events/stream",
     operation_id="stream_events",
     summary="Follow events",
-    opt=documented(raises=[TooManyStreamsError], events={"<type>": EventView, "error": StreamFailure}),
+    opt=documented(
+        raises=[TooManyStreamsError],
+        events={"<type>": EventView, "presence": PresenceChange, "error": StreamFailure},
+    ),
 )
 async def stream_events(
     *,
@@ -128,6 +131,9 @@ async def stream_events(
     Without `after` and `Last-Event-ID` it begins with what happens from now on. Comment lines come while
     nothing happens. It ends with an `error` event when the key or token is no longer good, and without one
     when the server restarts: come back with the last id received. At most ten streams a caller.
+
+    The staff also get `presence`, which the log does not keep and which has no id: who has opened a case
+    (`viewing`), is writing a reply (`replying`) or has closed it (`left`). Both filters apply to it.
     """
     tail = Tail(
         database=database,

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
 import anyio
 import asyncpg
+import msgspec
 
 from app.database import COMMAND_TIMEOUT, CONNECT_TIMEOUT, Database, is_database_away, server_settings
+from app.events.announcing import Notice
 from app.events.constants import (
     CHANNEL,
     GAP,
     LONGEST_PENDING,
     LONGEST_RECONNECT,
+    NOTICES,
+    NOTICES_MAX,
     PENDING,
     POLL,
     READS,
@@ -32,7 +36,7 @@ from app.events.constants import (
 )
 from app.events.exceptions import TooManyStreamsError
 from app.events.service import concerns
-from app.events.utils import START, Place
+from app.events.utils import START, Filters, Place, fits
 from app.identity.principal import Principal
 
 logger = logging.getLogger(__name__)
@@ -50,18 +54,34 @@ IS_PENDING = "select exists (select from event where transaction >= event_horizo
 
 
 class Watcher:
-    """One stream that waits; ``principal`` may change while it does."""
+    """One stream that waits; ``principal`` may change while it does.
 
-    def __init__(self, principal: Principal) -> None:
+    ``is_behind``: the log has something that may concern it. A notice alone does not let it read the log.
+    """
+
+    def __init__(self, principal: Principal, filters: Filters) -> None:
         self.principal = principal
+        self.filters = filters
         self.woken = asyncio.Event()
+        self.is_behind = True
+        self.notices: deque[Notice] = deque(maxlen=NOTICES_MAX)
+
+    def wake(self) -> None:
+        """The log has grown."""
+        self.is_behind = True
+        self.woken.set()
+
+    def tell(self, notice: Notice) -> None:
+        """Pass a notice on, if it is asked for and by whom it is for."""
+        subject = (notice.subject_type, notice.subject_id)
+        if self.principal.is_staff and fits(self.filters, type=notice.kind, subject=subject):
+            self.notices.append(notice)
+            self.woken.set()
 
     async def wait(self, seconds: float) -> None:
         """Until there is news that may concern it, or so long."""
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self.woken.wait(), seconds)
-        except TimeoutError:
-            return
 
 
 class Feed:
@@ -70,17 +90,31 @@ class Feed:
     def __init__(self, database: Database, *, poll: float = POLL) -> None:
         self.reading = asyncio.Semaphore(READS)
         self.settled = START  # the log is complete up to here
-        self.is_connected = False
+        self._connected = asyncio.Event()
         self._database = database
         self._poll = poll
         self._watchers: set[Watcher] = set()
         self._streams: Counter[UUID | None] = Counter()
         self._watching: asyncio.Task[None] | None = None
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether it listens."""
+        return self._connected.is_set()
+
+    async def connected(self, seconds: float) -> None:
+        """Until it listens, or so long."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._connected.wait(), seconds)
+
     @asynccontextmanager
-    async def joined(self, principal: Principal) -> AsyncIterator[Watcher]:
+    async def joined(
+        self,
+        principal: Principal,
+        filters: Filters = Filters(),  # noqa: B008 - frozen
+    ) -> AsyncIterator[Watcher]:
         """A place among the streams; ``TooManyStreamsError`` when the caller has enough of them."""
-        caller, watcher = principal.person_id or principal.key_id, Watcher(principal)
+        caller, watcher = principal.person_id or principal.key_id, Watcher(principal, filters)
         if self._streams[caller] >= STREAMS_A_CALLER:
             raise TooManyStreamsError(
                 f"At most {STREAMS_A_CALLER} streams at once; close another first.", retry_after=5
@@ -99,6 +133,7 @@ class Feed:
 
     async def _stop(self) -> None:
         watching, self._watching = self._watching, None
+        self._connected.clear()
         if watching is not None:
             watching.cancel()
             with anyio.CancelScope(shield=True):
@@ -118,7 +153,7 @@ class Feed:
                     "the event feed lost its connection: %s; trying again",
                     type(error).__name__,
                 )
-            self.is_connected = False
+            self._connected.clear()
             await self._database.revive()
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_RECONNECT)
@@ -135,6 +170,7 @@ class Feed:
         try:
             connection.add_termination_listener(lambda _: heard.set())
             await connection.add_listener(CHANNEL, lambda *_: heard.set())
+            await connection.add_listener(NOTICES, self._pass_on)
             yield connection, heard
         finally:
             with anyio.CancelScope(shield=True):
@@ -142,7 +178,6 @@ class Feed:
 
     async def _follow(self, connection: Any, heard: asyncio.Event) -> None:
         """Look whenever it is time to; raises when the connection is lost."""
-        self.is_connected = True
         await self._catch_up(connection)
         pause = self._poll
         while True:
@@ -164,12 +199,21 @@ class Feed:
             else:
                 pause = self._poll
 
+    def _pass_on(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
+        try:
+            notice = msgspec.json.decode(str(payload), type=Notice)
+        except (msgspec.MsgspecError, RecursionError):  # not ours: whoever may connect can notify
+            return
+        for each in self._watchers:
+            each.tell(notice)
+
     async def _catch_up(self, connection: Any) -> None:
         """What happened while nobody listened, or all at once, may concern anybody."""
         newest = await connection.fetchrow(NEWEST)
         self.settled = START if newest is None else Place(*newest)
+        self._connected.set()
         for each in self._watchers:
-            each.woken.set()
+            each.wake()
 
     def _wake(self, rows: Sequence[Any]) -> None:
         if not rows:
@@ -180,7 +224,7 @@ class Feed:
         accounts = {row["account_id"] for row in visible} - {None}
         for each in self._watchers:
             if concerns(each.principal, person_ids=people, account_ids=accounts):
-                each.woken.set()
+                each.wake()
 
 
 async def _close(connection: Any) -> None:

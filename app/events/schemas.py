@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from app.events.constants import ActorKind
+from app.events.constants import ActorKind, PresenceState
 from app.identity.constants import Role
 from app.problems import Problem
 
@@ -48,6 +48,25 @@ class EventView(Struct, frozen=True, kw_only=True):
         str | None, Meta(description="`X-Request-ID` of the request that did it; a customer sees their own.")
     ]
     occurred_at: datetime
+
+
+class PresenceChange(Struct, frozen=True, kw_only=True):
+    """Somebody of the staff has opened a case, begins or stops writing a reply, or has closed it.
+
+    Told once, when it changes, to the streams of the staff that are open by then, their own too, and not
+    kept: it has no `id` and does not come again. Ask the case's `/presence` once the stream has begun.
+    """
+
+    subject: EventSubject
+    viewer_id: Annotated[
+        UUID,
+        Meta(description="The person's id, or the key's where it is nobody's."),
+    ]
+    name: str
+    state: Annotated[
+        PresenceState, Meta(description="`left` comes at the latest a minute after they were last heard of.")
+    ]
+    since: Annotated[datetime, Meta(description="When they opened it or changed what they do.")]
 
 
 class StreamFailure(Struct, frozen=True, kw_only=True):

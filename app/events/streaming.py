@@ -54,7 +54,7 @@ class Tail:
         self._feed = feed
         self._principal = principal
         self._credential = credential
-        self._filters = filters
+        self.filters = filters
         self._is_draining = is_draining
         self._heartbeat = heartbeat
         self._place = START
@@ -74,6 +74,8 @@ class Tail:
 
     async def messages(self, watcher: Watcher) -> AsyncGenerator[bytes, None]:
         """Encoded events, several at once, and comments in between."""
+        # Who asks for the present state when this has come misses no notice that changes it.
+        await self._feed.connected(DRAINING)
         # An id without data: a client that loses the connection before the first event knows where it was.
         yield _encode(ServerSentEventMessage(id=str(self._first_id), data=None, retry=RETRY))
         try:
@@ -82,6 +84,9 @@ class Tail:
                 events = await self._next(watcher)
                 if events:
                     yield b"".join(map(self._message, events))
+                # Not while the database is away: whether the reader may still see them is not known.
+                if events is not None and (notices := self._notices(watcher)):
+                    yield b"".join(notices)
                 has_more = events is not None and len(events) == STREAM_BATCH
                 if not has_more and await self._is_silent(watcher):
                     yield HEARTBEAT_COMMENT
@@ -90,13 +95,18 @@ class Tail:
 
     async def _next(self, watcher: Watcher) -> Sequence[Event] | None:
         """The next batch; None while the database is away: when it is back, the feed wakes everybody."""
+        if not watcher.is_behind and time.monotonic() - self._renewed < self._heartbeat:
+            return ()
+        watcher.is_behind = False
+        events = None
         try:
             async with self._feed.reading:
-                return await self._read(watcher) if self._feed.is_connected else None
+                events = await self._read(watcher) if self._feed.is_connected else None
         except Exception as error:
-            if is_database_away(error):
-                return None
-            raise
+            if not is_database_away(error):
+                raise
+        watcher.is_behind |= events is None or len(events) == STREAM_BATCH
+        return events
 
     async def _read(self, watcher: Watcher) -> Sequence[Event]:
         settled = self._feed.settled
@@ -109,7 +119,7 @@ class Tail:
             events = await service.read_events(
                 session,
                 principal=self._principal,
-                filters=self._filters,
+                filters=self.filters,
                 after=self._place,
                 limit=STREAM_BATCH,
             )
@@ -128,6 +138,15 @@ class Tail:
                 return True
             await watcher.wait(min(left, DRAINING))
         return False
+
+    def _notices(self, watcher: Watcher) -> list[bytes]:
+        """What is told and not kept: without an id, so that a reader who comes back misses no event."""
+        frames = []
+        while watcher.notices:
+            notice = watcher.notices.popleft()
+            if self._principal.is_staff:  # they may have been until now
+                frames.append(_encode(ServerSentEventMessage(event=notice.kind, data=bytes(notice.data))))
+        return frames
 
     def _message(self, event: Event) -> bytes:
         shown = msgspec.json.encode(show(event, self._principal))
@@ -151,7 +170,7 @@ class TailResponse(Stream):
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             async with (
-                self._feed.joined(self._principal) as watcher,
+                self._feed.joined(self._principal, self._tail.filters) as watcher,
                 _closed(self._tail.messages(watcher)) as self.iterator,
             ):
                 await super(TailResponse, self).to_asgi_response(*args, **options)(scope, receive, send)

@@ -40,6 +40,14 @@ class Filters:
     types: tuple[str, ...] = ()
 
 
+def fits(filters: Filters, *, type: str, subject: tuple[str, UUID]) -> bool:  # noqa: A002 - as filters name it
+    """Whether something of this type about this subject is asked for."""
+    kinds = {type, "*", *(f"{type[:end]}.*" for end, each in enumerate(type) if each == ".")}
+    return (not filters.subjects or subject in filters.subjects) and (
+        not filters.types or not kinds.isdisjoint(filters.types)
+    )
+
+
 def read_filters(subjects: Sequence[str] | None, types: Sequence[str] | None) -> Filters:
     """The filters of a query string; ``InvalidError`` with the parameter's name."""
     for field, given in (("subject", subjects), ("type", types)):

@@ -11,6 +11,7 @@ from typing import Any
 
 from litestar import Request, Response
 from litestar.datastructures import State
+from litestar.di import NamedDependency
 from litestar.response.base import ASGIResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -80,15 +81,20 @@ async def provide_keyed_request(request: AnyRequest) -> KeyedRequest | None:
     return keyed
 
 
-async def provide_session(request: AnyRequest, state: State) -> AsyncGenerator[AsyncSession, None]:
+async def provide_session(
+    request: AnyRequest, state: State, keyed: NamedDependency[KeyedRequest | None]
+) -> AsyncGenerator[AsyncSession, None]:
     """The request's session, in one transaction. The only generator dependency of a handler.
+
+    ``keyed`` is asked for as a dependency, so that the framework opens the session after all providers that
+    ask for nothing. It runs those of one rank at once, and leaves a generator among them open when another
+    one raises: a malformed ``If-Match`` would cost a connection.
 
     With a key the transaction begins with its lock and ends with the answer, which the framework has encoded
     by then: it resumes this generator last, and only the commit comes after. An error stores nothing. An
     answer that is a stream has no end to store: it is not replayed.
     """
     database: Database = state.database
-    keyed = await provide_keyed_request(request)
     async with database.session() as session:
         await service.begin(session, keyed)
         yield session

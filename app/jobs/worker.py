@@ -15,7 +15,7 @@ from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.settings import db_settings
 from pgqueuer.queries import Queries
 
-from app.database import CONNECT_TIMEOUT, Database, is_database_away, server_settings
+from app.database import CONNECT_TIMEOUT, Database, is_connection_lost, server_settings
 from app.jobs.execution import LAST_ATTEMPT, Attempts, JobHandler, Observe
 from app.jobs.schedules import Schedule, Timetable
 from app.jobs.services import FIRST_RESTART, LONGEST_RESTART, Service, keep_running, pause
@@ -91,7 +91,7 @@ class Worker:
                 logger.warning(
                     "job worker cannot reach the queue: %s; trying again",
                     type(error).__name__,
-                    exc_info=None if _is_away(error) else error,
+                    exc_info=None if is_connection_lost(error) else error,
                 )
                 await self._database.revive()
                 await pause(self._stopping, delay)
@@ -150,10 +150,6 @@ class Worker:
             self._consumer = QueueManager(Queries(driver))
             self._consumer.shutdown = shutdown
             yield driver
-
-
-def _is_away(error: Exception) -> bool:
-    return is_database_away(error) or isinstance(error, TimeoutError)
 
 
 def _ignore(payload: str | bytes | bytearray) -> None:

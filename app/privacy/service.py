@@ -53,6 +53,8 @@ async def erase_person(
 
     Again it finds what is left, usually nothing, and adds it to the receipt. ``PersonNotFoundError``.
     """
+    for room in rooms:
+        await room.hold(session, person_id)
     person = await identity.lock_for_erasure(session, person_id)
     if person is None:
         raise PersonNotFoundError("There is no such person.")

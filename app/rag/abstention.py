@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from app.rag.constants import Outcome
+from app.knowledge import Outcome
 from app.rag.evidence import Signals
 
 WEIGHTS = {

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.knowledge import Outcome
 from app.rag.abstention import NOTHING_FOUND, WEAK_EVIDENCE, confidence, outcome_for
 from app.rag.completions import Completer, CompletionUnavailableError
-from app.rag.constants import Outcome
 from app.rag.embeddings import Embedder, EmbeddingUnavailableError, Vectors
 from app.rag.evidence import Composition, Evidence, Material, Statement, Turn
 from app.rag.extractive import extract
@@ -119,7 +119,8 @@ class Composing:
         )
 
     async def __aiter__(self) -> AsyncGenerator[Statement | Composition, None]:
-        extraction = await extract(self._material.standalone, self._material.hits, self._embedder)
+        asked = self._material.headline or self._material.standalone
+        extraction = await extract(asked, self._material.hits, self._embedder)
         value = confidence(extraction.signals)
         outcome = outcome_for(value) if extraction.statements else Outcome.ABSTAINED
         reason = (

@@ -14,14 +14,6 @@ class DocumentStatus(StrEnum):
     FAILED = "failed"
 
 
-class Outcome(StrEnum):
-    """What became of a question."""
-
-    ANSWERED = "answered"
-    CAVEAT = "caveat"
-    ABSTAINED = "abstained"
-
-
 class Rating(StrEnum):
     """A reader's verdict on an answer."""
 
@@ -29,6 +21,7 @@ class Rating(StrEnum):
     DOWN = "down"
 
 
+PROBLEM, SOLUTION = "Problem", "Solution"  # lines above the two parts of a resolution note
 INGEST_JOB = "rag.ingest"
 TEXT_SEARCH_CONFIG = "tridesk"
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from app.rag.constants import Outcome
+from app.knowledge import Outcome
 from app.rag.retrieval import Hit
 
 # What models write for "see evidence n": [1], [1, 2], [^1], and the brackets that some were trained on.
@@ -90,12 +90,17 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """A question and what was found for it."""
+    """A question and what was found for it.
+
+    ``headline``: of a long text the line that says what it is about. What was found is compared with that:
+    with names, greetings and circumstances in it, no evidence would ever look good enough.
+    """
 
     question: str
     standalone: str
     history: tuple[Turn, ...]
     hits: tuple[Hit, ...]
+    headline: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,12 @@ class ChatNotFoundError(NotFoundError):
     code = "chat_not_found"
 
 
+class NoteNotFoundError(NotFoundError):
+    """The case has no resolution note."""
+
+    code = "resolution_note_not_found"
+
+
 class CollectionExistsError(ConflictError):
     """A collection of that name exists."""
 
@@ -51,6 +57,12 @@ class UnknownAccountError(UnprocessableError):
     """The audience names an account that does not exist."""
 
     code = "unknown_account"
+
+
+class NoteWithoutSolutionError(UnprocessableError):
+    """A resolution note without a solution says nothing."""
+
+    code = "note_without_solution"
 
 
 class InvalidValidityError(UnprocessableError):

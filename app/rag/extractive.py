@@ -3,7 +3,8 @@
 Every sentence, list item and table row of the best passages is scored by meaning (cosine with the
 question), by words (how much of the question's weight it carries, its headings counting half), by its
 passage, and by whether it holds the kind of thing that is asked for. The best are shown in reading
-order. A sentence that introduces a list brings the list along.
+order. A sentence that introduces a list brings the list along. Of a solved case the problem is what a
+question is compared with, and the solution what is shown.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from uuid import UUID
 
 import numpy as np
 
+from app.rag.constants import PROBLEM, SOLUTION
 from app.rag.embeddings import Embedder, EmbeddingTextError, EmbeddingUnavailableError
 from app.rag.evidence import Extraction, Signals, Statement
 from app.rag.language import WORD, Unit, hard_tokens, units, words
@@ -166,11 +168,15 @@ def _word_weights(question: str, hits: Sequence[Hit]) -> dict[str, float]:
 
 def _candidates(hit: Hit, pieces: list[Unit], weights: dict[str, float]) -> list[_Candidate]:
     above = set(words(" ".join((hit.title, *hit.heading_path))))
+    problem = _problem(hit.text, pieces)
+    above |= {word for place in problem for word in words(hit.text[pieces[place].start : pieces[place].end])}
     found = []
     heading: set[str] = set()
     for place, unit in enumerate(pieces):
         if unit.kind == "heading":
             heading = set(words(hit.text[unit.start : unit.end]))
+            continue
+        if place in problem:
             continue
         first = place - 1 if _leans(hit.text, pieces, place) else place
         text = hit.text[pieces[first].start : unit.end]
@@ -183,6 +189,15 @@ def _candidates(hit: Hit, pieces: list[Unit], weights: dict[str, float]) -> list
         )
         found.append(_Candidate(hit, place, first, unit, text, coverage))
     return found
+
+
+def _problem(text: str, pieces: list[Unit]) -> range:
+    """The places of a resolution note's problem; none in other passages."""
+    lines = [text[piece.start : piece.end] for piece in pieces]
+    if PROBLEM not in lines:
+        return range(0)
+    first = lines.index(PROBLEM)
+    return range(first + 1, lines.index(SOLUTION, first) if SOLUTION in lines[first:] else first + 1)
 
 
 def _leans(text: str, pieces: list[Unit], place: int) -> bool:

@@ -26,7 +26,7 @@ from app.parsing.isolation import IsolatedPool
 from app.rag.chunking import Chunk as Passage
 from app.rag.constants import DocumentStatus
 from app.rag.embeddings import Embedder
-from app.rag.models import Chunk, ChunkEmbedding, Document, DocumentVersion
+from app.rag.models import Chunk, ChunkEmbedding, Document, DocumentVersion, NoteOfCase
 from app.rag.preparation import ChunkingPlan, Prepared, prepare
 from app.rag.queries import query
 from app.rag.retrieval import vector_literal
@@ -57,6 +57,7 @@ class _Source:
     title: str | None
     product: str | None
     product_version: str | None
+    is_note: bool
 
 
 class Ingestor:
@@ -110,7 +111,7 @@ class Ingestor:
             source.title,
             source.product,
             source.product_version,
-            self._plan,
+            self._plan.whole if source.is_note else self._plan,
             timeout=self._parse_timeout,
         )
         vectors = await self._embed(document_id, version, prepared.passages)
@@ -135,6 +136,7 @@ class Ingestor:
         content = select(DocumentVersion.content).where(
             DocumentVersion.document_id == document_id, DocumentVersion.number == version
         )
+        note = select(NoteOfCase.document_id).where(NoteOfCase.document_id == document_id)
         async with self._database.session() as session:
             document = (await session.execute(begun)).one_or_none()
             if document is None:
@@ -146,6 +148,7 @@ class Ingestor:
                 title=document.declared_title,
                 product=document.product,
                 product_version=document.product_version,
+                is_note=bool(await session.scalar(select(note.exists()))),
             )
 
     async def _embed(self, document_id: UUID, version: int, passages: list[Passage]) -> dict[str, str]:
@@ -265,6 +268,16 @@ def _is_at_work(document_id: UUID, version: int) -> ColumnElement[bool]:
         Document.latest_version == version,
         Document.status.in_([DocumentStatus.QUEUED, DocumentStatus.RUNNING]),
     )
+
+
+async def forget_words(session: AsyncSession) -> None:
+    """Leave no word in the statistics that no chunk contains any more: it may have been somebody's name.
+
+    For an erasure, after what it removes. Waits for a fold under way.
+    """
+    await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": FOLD_LOCK})
+    await session.execute(query("fold_statistics"))
+    await session.execute(text("delete from lexeme_statistic where df = 0"))
 
 
 async def fold_statistics(session: AsyncSession) -> None:

@@ -14,13 +14,16 @@ from functools import lru_cache
 
 import snowballstemmer  # type: ignore[import-untyped]  # ships no types
 
-from app.rag.lexical import expand
+from app.lexical import expand
 
 _stemmer = snowballstemmer.stemmer("english")
 
 WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 # A sentence ends at . ! ? … (and their CJK forms) before white space; not at abbreviations and initials.
-SENTENCE_END = re.compile(r"(?:[.!?\u2026]+[\"'\u201d\u2019)\]]*(?=\s+[^\s])|[\u3002\uff01\uff1f]+)")
+# From the first mark of a run: begun at each of them, a line of question marks would take quadratic time.
+SENTENCE_END = re.compile(
+    r"(?:(?<![.!?\u2026])[.!?\u2026]++[\"'\u201d\u2019)\]]*+(?=\s+[^\s])|[\u3002\uff01\uff1f]+)"
+)
 ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|no|fig|mr|mrs|ms|dr|prof|inc|ltd|co|st|jr|sr|dept|est|al)"
     r"|\b[A-Za-z])\.$",

@@ -92,6 +92,24 @@ class DocumentVersion(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class NoteOfCase(Base):
+    """A document that is the resolution note of a desk's case; its texts as they are in the document.
+
+    ``given_hash``: of what the desk last handed over, so that the same once more is recognised.
+    """
+
+    __tablename__ = "resolution_note"
+    __table_args__ = (UniqueConstraint("document_id"),)
+
+    subject_type: Mapped[str] = mapped_column(primary_key=True)
+    subject_id: Mapped[UUID] = mapped_column(primary_key=True)
+    document_id: Mapped[UUID] = mapped_column(ForeignKey("document.id", ondelete="CASCADE"))
+    problem: Mapped[str]
+    solution: Mapped[str]
+    component: Mapped[str | None]
+    given_hash: Mapped[str]
+
+
 class EmbeddingModel(Base):
     """A model whose vectors the database holds; its id is the literal of its partial HNSW index."""
 
@@ -195,6 +213,7 @@ class Answer(Identified, Base):
         Index(None, "chat_id", "created_at", "id"),
         Index(None, "created_at", "id"),
         Index(None, "person_id"),
+        Index(None, "evidence", postgresql_using="gin", postgresql_ops={"evidence": "jsonb_path_ops"}),
     )
 
     chat_id: Mapped[UUID | None] = mapped_column(ForeignKey("chat.id", ondelete="CASCADE"))

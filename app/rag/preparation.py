@@ -24,6 +24,11 @@ class ChunkingPlan:
     target: int
     maximum: int
 
+    @property
+    def whole(self) -> ChunkingPlan:
+        """For what is one passage as long as it fits: a resolution note."""
+        return replace(self, target=self.maximum)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
@@ -51,7 +56,7 @@ def prepare(  # noqa: PLR0917 - what crosses to a child process is a plain tuple
     passages = chunk(
         parsed,
         title=title or parsed.title,
-        tokenizer=_tokenizer(plan.tokenizer_file),
+        tokenizer=tokenizer_of(plan),
         limits=Limits(target=plan.target, maximum=plan.maximum),
         product=product,
         version=product_version,
@@ -85,6 +90,11 @@ def without_cards(parsed: Parsed) -> Parsed:
     text = "".join([*parts, parsed.text[end:]])
     title = None if parsed.title is None else redact(parsed.title)
     return replace(parsed, title=title, text=text, blocks=tuple(blocks))
+
+
+def tokenizer_of(plan: ChunkingPlan) -> Tokenizer:
+    """The tokenizer that a plan counts with; loaded once a process."""
+    return _tokenizer(plan.tokenizer_file)
 
 
 @cache

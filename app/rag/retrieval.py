@@ -13,8 +13,8 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import load_sql
+from app.lexical import expand
 from app.rag.constants import HNSW_EF_SEARCH
-from app.rag.lexical import expand
 from app.rag.queries import SQL
 
 CANDIDATES = 50  # finalists of each arm
@@ -32,11 +32,15 @@ SESSION_SETTINGS = text(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What a search may see: the reader's audience tokens, collections, documents, and the date asked for."""
+    """What a search may see: the reader's audience tokens, collections, documents, and the date asked for.
+
+    ``excluded``: a document that is left out, since the question was made of it.
+    """
 
     audiences: tuple[str, ...]
     collections: tuple[UUID, ...] | None = None
     documents: tuple[UUID, ...] | None = None
+    excluded: UUID | None = None
     as_of: datetime | None = None
 
 
@@ -111,6 +115,7 @@ class Retriever:
                     "audiences": list(scope.audiences),
                     "collections": None if scope.collections is None else list(scope.collections),
                     "documents": None if scope.documents is None else list(scope.documents),
+                    "excluded": scope.excluded,
                     "as_of": scope.as_of or datetime.now(UTC),
                     "candidates": candidates,
                     "budget": POSTINGS_BUDGET,

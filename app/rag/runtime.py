@@ -15,6 +15,7 @@ from app.exceptions import ConfigurationError
 from app.parsing.isolation import IsolatedPool
 from app.rag.answering import Answerer
 from app.rag.completions import Completer
+from app.rag.embedding_port import EmbeddingPort
 from app.rag.embeddings import Embedder
 from app.rag.ingest import Ingestor
 from app.rag.preparation import ChunkingPlan
@@ -33,6 +34,7 @@ class Rag:
     """The room's running parts."""
 
     embedder: Embedder
+    embeds: EmbeddingPort
     completer: Completer | None
     retriever: Retriever
     answerer: Answerer
@@ -62,6 +64,7 @@ async def open_rag(settings: Settings, database: Database) -> AsyncIterator[Rag]
         )
         yield Rag(
             embedder=embedder,
+            embeds=EmbeddingPort(embedder, model_id=model.id),
             completer=completer,
             retriever=retriever,
             answerer=Answerer(

@@ -10,8 +10,9 @@ import msgspec
 from litestar.datastructures import UploadFile
 from msgspec import UNSET, Meta, UnsetType
 
+from app.knowledge import Citation, Outcome
 from app.problems import Problem
-from app.rag.constants import DocumentStatus, Outcome, Rating
+from app.rag.constants import DocumentStatus, Rating
 
 AUDIENCE_PATTERN = r"^(public|customers|staff|account:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"
 NO_CONTROL = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$"
@@ -232,31 +233,6 @@ class AnswerRequest(_Request, frozen=True, kw_only=True):
     question: Question
     collections: Collections | None = None
     as_of: Moment | None = None
-
-
-class ChunkCitation(_Shown, frozen=True, kw_only=True, tag_field="kind", tag="chunk"):
-    """A place in a document: `quote == text[start:end]` of that document version's stored text."""
-
-    document_id: UUID
-    version: int
-    chunk_id: UUID
-    start: int
-    end: int
-    quote: str
-    title: str
-    heading_path: list[str]
-
-
-class RecordCitation(_Shown, frozen=True, kw_only=True, tag_field="kind", tag="record"):
-    """A stored record, such as an invoice line, with the fields that the answer uses."""
-
-    type: Annotated[str, Meta(examples=["invoice_line"])]
-    id: UUID
-    label: Annotated[str, Meta(examples=["invoice INV-12 line 2"])]
-    fields: dict[str, str]
-
-
-Citation = ChunkCitation | RecordCitation
 
 
 class AnswerSource(_Shown, frozen=True, kw_only=True):

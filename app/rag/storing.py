@@ -11,8 +11,8 @@ import msgspec
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.lexical import expand
 from app.rag.chunking import Chunk as Passage
-from app.rag.lexical import expand
 from app.rag.models import Chunk, Document
 from app.rag.queries import query
 
@@ -31,7 +31,9 @@ class IngestReport:
 class ChunkWriter:
     """Replaces the chunks of one document inside the caller's transaction."""
 
-    def __init__(self, *, session: AsyncSession, document: Document, version: int, model_id: int) -> None:
+    def __init__(
+        self, *, session: AsyncSession, document: Document, version: int, model_id: int | None = None
+    ) -> None:
         self._session = session
         self._document = document
         self._model_id = model_id
@@ -42,8 +44,11 @@ class ChunkWriter:
             "valid_until": document.valid_until,
         }
 
-    async def replace(self, passages: list[Passage], vectors: dict[str, str]) -> IngestReport:
-        """Kept chunks keep id, words and vector; gone ones are deleted, new ones inserted."""
+    async def replace(self, passages: list[Passage], vectors: dict[str, str] | None) -> IngestReport:
+        """Kept chunks keep id, words and vector; gone ones are deleted, new ones inserted.
+
+        ``vectors``: by hash; None while they are still to come: new chunks are found by their words alone.
+        """
         present: defaultdict[str, deque[UUID]] = defaultdict(deque)
         rows = await self._session.execute(
             select(Chunk.id, Chunk.hash).where(Chunk.document_id == self._document.id).order_by(Chunk.ordinal)
@@ -61,8 +66,9 @@ class ChunkWriter:
         await self._session.execute(delete(Chunk).where(Chunk.id.in_(gone)))
         await self._move(kept)
         await self._insert(added, vectors)
-        await self._embed_kept(kept, vectors)
-        return IngestReport(embedded=len(vectors), kept=len(kept), removed=len(gone))
+        if vectors is not None:
+            await self._embed_kept(kept, vectors)
+        return IngestReport(embedded=len(vectors or ()), kept=len(kept), removed=len(gone))
 
     async def _move(self, kept: list[tuple[UUID, Passage]]) -> None:
         for start in range(0, len(kept), STORE_SLICE):
@@ -72,7 +78,7 @@ class ChunkWriter:
             scope = {key: value for key, value in self._scope.items() if key != "version"}
             await self._session.execute(query("move_embeddings"), scope | {"document_id": self._document.id})
 
-    async def _insert(self, added: list[Passage], vectors: dict[str, str]) -> None:
+    async def _insert(self, added: list[Passage], vectors: dict[str, str] | None) -> None:
         shared = self._scope | {
             "document_id": self._document.id,
             "collection_id": self._document.collection_id,
@@ -83,7 +89,8 @@ class ChunkWriter:
             inserted = (
                 await self._session.execute(query("store_chunks"), shared | {"rows": _json(rows)})
             ).all()
-            await self._store_vectors({row.id: vectors[part[row.ordinal].hash] for row in inserted})
+            if vectors is not None:
+                await self._store_vectors({row.id: vectors[part[row.ordinal].hash] for row in inserted})
 
     async def _embed_kept(self, kept: list[tuple[UUID, Passage]], vectors: dict[str, str]) -> None:
         """Kept chunks that had no vector under this model: after a change of model."""

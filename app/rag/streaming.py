@@ -26,8 +26,8 @@ from app.exceptions import DatabaseUnavailableError, TrideskError
 from app.idempotency import KeyedRequest, Replay, Reservation, reserve
 from app.idempotency.exceptions import ReplayErasedError
 from app.identity import Principal
+from app.knowledge import Outcome
 from app.problems import problem_members
-from app.rag.constants import Outcome
 from app.rag.evidence import Composition, Material, Statement, Turn
 from app.rag.exceptions import AnswerNotFoundError
 from app.rag.retrieval import Scope

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 
+from app.knowledge import Outcome
 from app.rag.completions import Completer, CompletionUnavailableError
-from app.rag.constants import Outcome
 from app.rag.embeddings import Embedder
 from app.rag.evidence import Composition, Material, Statement
 from app.rag.language import ABBREVIATION

@@ -9,6 +9,9 @@ from types import MappingProxyType
 SUBJECT_TYPE = "ticket"
 DESK = "technical"
 NUMBER_PREFIX = "TEC-"
+ISSUE_TYPE = "known_issue"
+ISSUE_PREFIX = "ISS-"
+UPDATE_JOB = "technical.issue_update"
 
 SUBJECT_MAX = 300
 NAME_MAX = 120  # of a product, component, version, tag
@@ -17,6 +20,10 @@ REASON_MAX = 500
 TAGS_MAX = 30
 FILTERS_MAX = 50
 NUMBER_MAX = 2**31 - 1
+LINKS_MAX = 200  # of one ticket
+REFERENCES_MAX = 50  # of one ticket
+SPLIT_MAX = 200  # messages at once
+NOTE_MAX = 16_000  # characters of a resolution note's problem, and of its solution
 
 
 class Status(StrEnum):
@@ -59,6 +66,23 @@ class Source(StrEnum):
     split_off = "split"
 
 
+class IssueStatus(StrEnum):
+    """How far a known issue has been understood."""
+
+    investigating = "investigating"
+    identified = "identified"
+    monitoring = "monitoring"
+    resolved = "resolved"
+
+
+class DeliveryState(StrEnum):
+    """Whether an update has reached a ticket; `skipped` where it could not, see its reason."""
+
+    queued = "queued"
+    delivered = "delivered"
+    skipped = "skipped"
+
+
 class LinkKind(StrEnum):
     """What another ticket is to this one."""
 
@@ -66,6 +90,18 @@ class LinkKind(StrEnum):
     parent = "parent"
     duplicate = "duplicate"
     follow_up = "follow_up"
+
+
+class Relation(StrEnum):
+    """What another ticket is to this one, seen from either end of a link."""
+
+    related = "related"
+    parent = "parent"
+    child = "child"
+    duplicate = "duplicate"  # this one duplicates the other
+    duplicated_by = "duplicated_by"
+    follow_up = "follow_up"  # this one follows the other up
+    followed_up_by = "followed_up_by"
 
 
 class Mover(StrEnum):
@@ -78,6 +114,68 @@ class Mover(StrEnum):
     timer = "timer"
     merge = "merge"
 
+
+class Assignment(StrEnum):
+    """How a team's tickets get their assignee."""
+
+    manual = "manual"
+    round_robin = "round_robin"
+
+
+class AssignmentStrategy(StrEnum):
+    """How an assignee is looked for on demand."""
+
+    auto = "auto"
+
+
+class FieldType(StrEnum):
+    """What a custom field holds."""
+
+    text = "text"
+    number = "number"
+    boolean = "boolean"
+    date = "date"
+    select = "select"
+    multiselect = "multiselect"
+    url = "url"
+
+
+class RequiredOn(StrEnum):
+    """When a custom field must have a value."""
+
+    none = "none"
+    create = "create"
+    solve = "solve"
+
+
+class MacroKind(StrEnum):
+    """What the text of a macro is posted as."""
+
+    public = "public"
+    note = "note"
+
+
+class Visibility(StrEnum):
+    """Whose a macro or a view is: its maker's, a team's, or all the staff's."""
+
+    personal = "personal"
+    team = "team"
+    shared = "shared"
+
+
+TEAMS_MAX = 200
+MEMBERS_MAX = 200  # of one team
+PRODUCTS_MAX = 50  # of one team
+SKILLS_MAX = 50  # of one member
+CAPACITY_MAX = 10_000
+DESCRIPTION_MAX = 500  # of a team, field or macro
+FIELDS_MAX = 100
+OPTIONS_MAX = 200  # of one field
+POSITION_MAX = 10_000
+MACROS_MAX = 2_000
+VIEWS_MAX = 2_000
+OWN = "me"  # in the place of an assignee's id: whoever asks
+NOBODY = "none"  # in a macro: takes the assignee away
 
 WORKING = (Status.open, Status.pending, Status.on_hold)
 PAUSED = frozenset({Status.pending, Status.on_hold})
@@ -99,3 +197,24 @@ TRANSITIONS: Mapping[tuple[Status, Status], frozenset[Mover]] = MappingProxyType
     }
     | {(each, Status.merged): frozenset({Mover.merge}) for each in (*UNFINISHED, Status.solved)}
 )
+
+
+class UnknownPeople(StrEnum):
+    """What becomes of people and accounts that an import names and nobody here knows."""
+
+    create = "create"
+    skip = "skip"
+    fail = "fail"
+
+
+class ImportStatus(StrEnum):
+    """Where an import stands."""
+
+    queued = "queued"
+    running = "running"
+    done = "done"
+    canceled = "canceled"
+    failed = "failed"
+
+
+IMPORT_JOB = "technical.import"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
+from app.exceptions import UnavailableError
+from app.knowledge import AccountFacts, Answers, Embeds
 from app.mail import Mailer
+from app.matching import Matcher
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,8 +17,28 @@ class Desk:
     """Given to every rule that reaches beyond the desk; ``main`` makes the one that the app uses."""
 
     mailer: Mailer
-    answers: Any = None  # documents and resolution notes; None while the models are not loaded
-    embeds: Any = None
-    account_facts: Sequence[Any] = ()
+    answers: Answers | None = None  # documents and resolution notes; None while the models are not loaded
+    embeds: Embeds | None = None  # likewise; without it texts are compared by their words
+    account_facts: Sequence[AccountFacts] = ()
     reopen_window: timedelta = timedelta(days=14)  # how long a customer's reply reopens a solved ticket
     close_after: timedelta = timedelta(days=14)  # how long a solved ticket waits before it is closed
+
+    @property
+    def matcher(self) -> Matcher:
+        """Compares tickets by words and meaning; by words alone while the model is not loaded."""
+        return Matcher(self.embeds or WordsOnly())
+
+
+class WordsOnly:
+    """``Embeds`` of no model: nothing has a vector under it."""
+
+    model_id = 0
+    dimensions = 1
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """Always ``UnavailableError``."""
+        raise UnavailableError("The embedding model is not loaded.")
+
+    async def embed_query(self, text: str) -> Sequence[float]:
+        """Always ``UnavailableError``."""
+        raise UnavailableError("The embedding model is not loaded.")

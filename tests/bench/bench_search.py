@@ -29,10 +29,10 @@ from app.config import Settings
 from app.database import Database, create_engine
 from app.identity import Role
 from app.identity import service as identity
+from app.lexical import expand
 from app.main import create_app
 from app.rag.embeddings.local import LocalEmbedder
 from app.rag.ingest import fold_statistics
-from app.rag.lexical import expand
 from app.rag.queries import query
 from app.rag.retrieval import vector_literal
 from app.rag.service import collections

@@ -65,6 +65,25 @@ async def make(world: World) -> dict[str, Any]:
     upload = await owner.post("/v1/attachments", files={"file": ("note.txt", b"My note.", "text/plain")})
     assert upload.is_success, upload.text
     made["attachment_id"] = upload.json()["id"]
+    ticket = {"subject": name, "description": "It stops with error 504."}
+    made["ticket_id"] = await world.make(owner, "/v1/technical/tickets", **ticket)
+    messages = await owner.get(f"/v1/technical/tickets/{made['ticket_id']}/messages")
+    made["message_id"] = messages.json()["items"][0]["id"]
+    route = f"/v1/technical/tickets/{made['ticket_id']}"
+    made["participant_id"] = await world.make(owner, f"{route}/watchers")
+    thing = {"subject_type": "feature_request", "subject_id": str(uuid4())}
+    made["reference_id"] = await world.make(admin, f"{route}/references", **thing)
+    made["other_id"] = await world.make(owner, "/v1/technical/tickets", **ticket)
+    linked = await admin.post(f"{route}/links", json={"kind": "related", "other_id": made["other_id"]})
+    assert linked.is_success, linked.text
+    issue = {"title": name, "description": "It stops with error 504."}
+    made["issue_id"] = await world.make(admin, "/v1/technical/issues", **issue)
+    made["team_id"] = await world.make(admin, "/v1/technical/teams", name=name)
+    custom = {"key": f"f_{uuid4().hex}", "label": name, "type": "text"}
+    made["field_id"] = await world.make(admin, "/v1/technical/fields", **custom)
+    made["macro_id"] = await world.make(admin, "/v1/technical/macros", name=name, body="Hello.")
+    made["view_id"] = await world.make(admin, "/v1/technical/views", name=name)
+    made["import_id"] = await make_import(admin)
     address = f"{uuid4()}@example.com"
     made["suppression_id"] = await world.make(admin, "/v1/mail/suppressions", address=address)
     hours = [{"weekday": "monday", "opens": "09:00", "closes": "17:00"}]
@@ -81,6 +100,14 @@ async def make(world: World) -> dict[str, Any]:
     made["delivery_id"] = await world.session.scalar(text(DELIVERY), delivery)
     await enqueue(world.session, f"stranger.{uuid4()}", IngestJob(document_id=uuid4(), version=1))
     made["job_id"] = await world.session.scalar(text("select max(id) from pgqueuer"))
+    return made
+
+
+async def make_import(admin: httpx.AsyncClient) -> str:
+    rows = {"file": ("tickets.csv", b"id,subject\n1,Export fails\n", "text/csv")}
+    sent = await admin.post("/v1/technical/tickets/import", data={"origin": "stranger"}, files=rows)
+    assert sent.is_success, sent.text
+    made: str = sent.json()["id"]
     return made
 
 
@@ -162,6 +189,8 @@ async def test_what_the_stranger_tried_did_nothing(operations, world):
         "get_attachment",  # nobody's but its uploader's until it is sent
         "get_attachment_content",
         "list_sla_holidays",  # asks for more than an id
+        "get_ticket_resolution",  # not solved
+        "get_ticket_rating",  # nor rated
     }, found
     changed = {name for name, response in after.items() if response.status_code != found[name]}
     assert changed == set()

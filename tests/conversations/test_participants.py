@@ -118,7 +118,7 @@ class TestParticipants:
                 found = await conversations.participants.recipients(
                     session, conversation, kind=kind, besides=besides
                 )
-            return [each.split("@")[0].split("-")[0] for each in found]
+            return [each.address.split("@")[0].split("-")[0] for each in found]
 
         assert await to(MessageKind.public) == ["agent", "bo", "customer"]
         assert await to(MessageKind.public, people.customer.person_id) == ["agent", "bo"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import uvicorn
@@ -26,7 +27,7 @@ def main(port: int) -> None:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
     settings = Settings.from_environment(worker_in_server=False, sample_company=False)
-    no_models: Any = object()
+    no_models: Any = SimpleNamespace(embeds=None)
     app: Any = create_app(settings, rag=no_models)
     config = uvicorn.Config(app, log_config=None, lifespan="on", ws="none")
     _Server(config).run(sockets=[listening])

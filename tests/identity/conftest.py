@@ -17,7 +17,7 @@ from litestar.di import NamedDependency, Provide
 from sqlalchemy import event
 
 from app.config import Settings
-from app.idempotency.dependencies import provide_session
+from app.idempotency.dependencies import provide_keyed_request, provide_session
 from app.identity import (
     AuthenticationMiddleware,
     Principal,
@@ -63,6 +63,7 @@ def build_app(database: Any, settings: Settings, *, tokens: TokenVerifier | None
         middleware=[AuthenticationMiddleware(settings, tokens=tokens)],
         dependencies={
             "session": Provide(provide_session),
+            "keyed": Provide(provide_keyed_request),
             "principal": Provide(provide_principal),
             "expected": Provide(provide_expected),
         },

@@ -242,6 +242,9 @@ async def test_a_room_that_fails_undoes_the_whole_erasure(settings, database, ra
     class Failing:
         name = "failing"
 
+        async def hold(self, session: Any, person_id: UUID) -> None:
+            return None
+
         async def export(self, session: Any, person_id: UUID) -> dict[str, Any]:
             return {}
 

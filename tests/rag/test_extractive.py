@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
+from app.knowledge import Outcome
 from app.rag.abstention import confidence, outcome_for
-from app.rag.constants import Outcome
 from app.rag.evidence import Signals
 from app.rag.extractive import extract
 from app.rag.retrieval import Hit

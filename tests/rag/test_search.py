@@ -203,6 +203,7 @@ def parameters(library: Library, **changes: object) -> dict[str, object]:
         "audiences": ["public"],
         "collections": None,
         "documents": None,
+        "excluded": None,
         "as_of": datetime.now(UTC),
         "candidates": 50,
         "budget": POSTINGS_BUDGET,

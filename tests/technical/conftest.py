@@ -84,3 +84,26 @@ def open_ticket() -> OpenTicket:
         return made
 
     return make
+
+
+@pytest.fixture
+async def admin(caller: MakeCaller) -> Caller:
+    """A new admin."""
+    return await caller("admin")
+
+
+@pytest.fixture
+async def field(admin: Caller) -> AsyncIterator[Callable[..., Awaitable[dict[str, Any]]]]:
+    """``await field("number", required_on="create")``: archived when the test ends, for other tests."""
+    path, made = "/v1/technical/fields", []
+
+    async def make(kind: str = "text", **fields: Any) -> dict[str, Any]:
+        body = {"key": f"f_{uuid4().hex}", "label": "A field", "type": kind} | fields
+        response = await admin.client.post(path, json=body)
+        assert response.status_code == 201, response.text
+        made.append(response.json())
+        return made[-1]
+
+    yield make
+    for each in made:
+        await admin.client.patch(f"{path}/{each['id']}", json={"archived": True})

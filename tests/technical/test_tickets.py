@@ -247,3 +247,21 @@ async def test_lists_filter_sort_and_search(caller, open_ticket, unique):
     assert await ids(status="solved") == []
     assert await ids(unassigned="true", waiting="true") == [two["id"], one["id"]]
     assert (await agent.client.get(PATH, params={"colour": "red"})).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"tag": "vip"},
+        {"assignee_id": "019a0000-0000-7000-8000-000000000001"},
+        {"unassigned": "true"},
+        {"team_id": "019a0000-0000-7000-8000-000000000001"},
+        {"issue_id": "019a0000-0000-7000-8000-000000000001"},
+        {"signature": "code:HTTP 504"},
+    ],
+)
+async def test_customers_do_not_learn_what_is_the_staffs_by_filtering(caller, open_ticket, asked):
+    customer = await caller()
+    await open_ticket(customer)
+    response = await customer.client.get(PATH, params=asked)
+    assert (response.status_code, response.json()["fields"]) == (403, list(asked))

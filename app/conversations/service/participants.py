@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Text, cast, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -126,17 +127,30 @@ async def show_all(session: AsyncSession, conversation: Conversation) -> list[Pa
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Somebody whom a message goes to by e-mail; ``address`` in lower case."""
+
+    address: str
+    person_id: UUID | None
+    name: str
+    may_leave: bool  # a watcher or copied: neither asked nor works on it
+
+
 async def recipients(
     session: AsyncSession, conversation: Conversation, *, kind: MessageKind, besides: UUID | None = None
-) -> Sequence[str]:
-    """E-mail addresses that a message of this kind goes to, each once, in lower case.
+) -> Sequence[Recipient]:
+    """Whom a message of this kind goes to by e-mail, each address once, in their order.
 
-    Of active participants that have one and did not unsubscribe, without the person ``besides`` (its author);
-    of the staff alone, unless it is public.
+    Active participants that have an address and did not unsubscribe, without the person ``besides`` (its
+    author); of the staff alone, unless it is public.
     """
     address = func.lower(func.coalesce(Participant.email, Person.email))
+    may_leave = func.bool_and(Participant.role.in_((ParticipantRole.watcher, ParticipantRole.cc)))
+    # One of those who share an address; Postgres has no min() of ids.
+    person_id = func.min(cast(Person.id, Text))
     statement = (
-        select(address)
+        select(address, person_id, func.coalesce(func.min(Person.name), ""), may_leave)
         .select_from(Participant)
         .outerjoin(Person, Person.id == Participant.person_id)
         .where(Participant.conversation_id == conversation.id, address.is_not(None))
@@ -149,7 +163,10 @@ async def recipients(
         statement = statement.where(Participant.person_id.is_distinct_from(besides))
     if kind != MessageKind.public:
         statement = statement.where(Person.role != Role.customer)
-    return (await session.scalars(statement)).all()
+    return [
+        Recipient(row[0], UUID(row[1]) if row[1] else None, row[2], row[3])
+        for row in await session.execute(statement)
+    ]
 
 
 async def _address(session: AsyncSession, person_id: UUID | None, email: str | None) -> str | None:

@@ -23,6 +23,9 @@ class ConversationsData:
 
     name = "conversations"
 
+    async def hold(self, session: AsyncSession, person_id: UUID) -> None:
+        """Nothing: what the room has is locked after the person."""
+
     async def export(self, session: AsyncSession, person_id: UUID) -> Rows:
         """The conversations that the person asked for, what they wrote, sent and take part in.
 

@@ -26,6 +26,9 @@ class MailData:
 
     name = "mail"
 
+    async def hold(self, session: AsyncSession, person_id: UUID) -> None:
+        """Nothing: what the room has is locked after the person."""
+
     async def export(
         self, session: AsyncSession, person_id: UUID
     ) -> Mapping[str, Sequence[Mapping[str, Any]]]:

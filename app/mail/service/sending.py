@@ -23,7 +23,8 @@ from app.mail.service.suppressions import suppressed_because
 from app.mail.tokens import reply_token, unsubscribe_token
 from app.redaction import redact
 
-# What a reader's program groups mails by; the newest last. Derived ids are of mails that had none.
+# What a reader's program groups mails by; the newest last: what came in, and what went to this reader. Copies
+# for others are none that the program knows. Derived ids are of mails that had none.
 REFERENCES = text("""
 select message_id from (
     select message_id, created_at from inbound_mail
@@ -32,6 +33,7 @@ select message_id from (
     union all
     select message_id, created_at from outgoing_mail
     where subject_type = :type and subject_id = :id and status in ('queued', 'sent')
+        and recipient = :recipient
     order by created_at desc limit 10
 ) as newest order by created_at
 """)
@@ -93,7 +95,7 @@ class Mailer:
         )
         row.status, row.error = await self._fate(session, to.strip(), scope=scope)
         if row.status == OutgoingStatus.queued:
-            references = await _references(session, subject, in_reply_to)
+            references = await _references(session, subject, in_reply_to, recipient=row.recipient)
             unsubscribe = self._link(identity) if scope else None
             envelope = Envelope(
                 message_id=row.message_id,
@@ -145,11 +147,12 @@ class Mailer:
 
 
 async def _references(
-    session: AsyncSession, subject: Subject | None, in_reply_to: str | None
+    session: AsyncSession, subject: Subject | None, in_reply_to: str | None, *, recipient: str | None
 ) -> tuple[str, ...]:
     known: list[str] = []
     if subject is not None:
-        known = list(await session.scalars(REFERENCES, {"type": subject.type, "id": subject.id}))
+        values = {"type": subject.type, "id": subject.id, "recipient": recipient}
+        known = list(await session.scalars(REFERENCES, values))
     if in_reply_to is not None:
         known = [*(each for each in known if each != in_reply_to), in_reply_to]
     return tuple(known)

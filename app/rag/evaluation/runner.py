@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from app.config import Settings
 from app.database import Database, create_engine
-from app.rag.constants import Outcome
+from app.knowledge import Outcome
 from app.rag.evaluation import dataset, metrics
 from app.rag.evaluation.report import AnswersReport, ArmReport, Arms, Estimate, Latency, Report
 from app.rag.evidence import Composition, Statement

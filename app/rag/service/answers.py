@@ -8,19 +8,20 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identity import Principal
 from app.identity.service import hold_person
+from app.knowledge import ChunkCitation, Citation, Outcome
 from app.rag.answering import READER_LEFT
-from app.rag.constants import Outcome, Rating
+from app.rag.constants import Rating
 from app.rag.evidence import MARKER, Composition, Evidence, Material, Statement, section
 from app.rag.exceptions import AnswerNotFoundError
 from app.rag.models import Answer, Document, DocumentVersion, Feedback
 from app.rag.recording import record_answer, record_feedback
-from app.rag.schemas import AnswerSource, AnswerView, ChunkCitation, Citation
+from app.rag.schemas import AnswerSource, AnswerView
 from app.rag.visibility import answerable_to, rater_of, readable
 from app.redaction import redact
 
@@ -163,6 +164,22 @@ async def rate(
     ).one()
     await record_feedback(session, stored, actor=principal, before=before[0] if before else None)
     return stored
+
+
+async def forget_document(session: AsyncSession, document: Document) -> int:
+    """Empty the answers that quote a document or name it, which is about to go for good; returns how many.
+
+    Whoever asked reads that the sources are gone, as they would without this; what stays says which passages
+    it were, and none of their words.
+    """
+    names_it = [{"document_id": str(document.id)}]
+    statement = (
+        update(Answer)
+        .where(Answer.evidence.contains(names_it))  # what is cited was offered as evidence
+        .values(text=WITHHELD_TEXT, reason=SOURCES_GONE, citations=[])
+    )
+    found = await session.execute(statement.execution_options(synchronize_session=False))
+    return int(found.rowcount)  # type: ignore[attr-defined]  # a cursor's result
 
 
 def show(answer: Answer, *, withheld: bool = False) -> AnswerView:

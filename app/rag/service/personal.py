@@ -10,6 +10,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import ColumnElement, Delete, Update
 
+from app.rag.ingest import forget_words
 from app.rag.models import Answer, Chat, Document, Feedback
 
 CHAT_FIELDS = ("id", "title", "created_at", "updated_at")
@@ -22,6 +23,9 @@ class RagData:
     """Chats, questions with their answers, and verdicts are the person's; documents are the company's."""
 
     name = "rag"
+
+    async def hold(self, session: AsyncSession, person_id: UUID) -> None:
+        """Nothing: what the room has is locked after the person."""
 
     async def export(
         self, session: AsyncSession, person_id: UUID
@@ -39,6 +43,7 @@ class RagData:
 
     async def erase(self, session: AsyncSession, person_id: UUID) -> Mapping[str, int]:
         """Delete all but documents, which forget who uploaded them. Questions have no stored vectors."""
+        await forget_words(session)  # desks before this room have taken notes out of the index
         return {
             "feedback": await _count(session, delete(Feedback).where(Feedback.rater == person_id)),
             "answers": await _count(session, delete(Answer).where(_asked_by(person_id))),

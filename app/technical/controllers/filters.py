@@ -36,6 +36,15 @@ VersionFilter = Annotated[list[str] | None, _several("product_version", "About t
 TagFilter = Annotated[list[str] | None, _several("tag", "With this tag.")]
 SignatureFilter = Annotated[list[str] | None, _several("signature", "With this error signature.")]
 NumberFilter = Annotated[list[str] | None, _several("number", "With this number, such as `TEC-42`.")]
+CustomFilter = Annotated[
+    list[str] | None,
+    QueryParameter(
+        name="custom",
+        max_items=FILTERS_MAX,
+        description="With this value of a custom field, as `key:value`: `browser:Firefox`, `amount:12.5`,"
+        " `urgent:true`. Several: all of them.",
+    ),
+]
 WaitingFilter = Annotated[
     bool | None, QueryParameter(name="waiting", description="Whether the customer waits for a reply.")
 ]

@@ -31,6 +31,7 @@ from app.preconditions import Expected
 from app.technical.desk import Desk
 from app.technical.exceptions import (
     InvalidTransitionError,
+    MissingFieldsError,
     TicketClosedError,
     TicketMergedError,
     TicketNotFoundError,
@@ -54,6 +55,7 @@ class TicketMessageController(Controller):
                 TicketMergedError,
                 TicketClosedError,
                 InvalidTransitionError,
+                MissingFieldsError,
                 EmptyMessageError,
                 MessageTooLargeError,
                 UnknownAttachmentError,

@@ -16,6 +16,7 @@ from app.conversations.exceptions import (
     EmptyMessageError,
     MessageTooLargeError,
     TooManyAttachmentsError,
+    TooManyParticipantsError,
     UnknownAttachmentError,
 )
 from app.exceptions import PermissionDeniedError
@@ -32,6 +33,7 @@ from app.technical.desk import Desk
 from app.technical.exceptions import (
     InvalidFieldError,
     InvalidTransitionError,
+    MissingFieldsError,
     TicketClosedError,
     TicketMergedError,
     TicketNotFoundError,
@@ -41,7 +43,7 @@ from app.technical.exceptions import (
     UnknownTeamError,
 )
 from app.technical.schemas.tickets import ClockList, TicketCreate, TicketUpdate, TicketView, TransitionCreate
-from app.technical.service import changes, listing, showing, tickets, transitions
+from app.technical.service import changes, customs, listing, showing, tickets, transitions
 
 UNKNOWN = (
     UnknownRequesterError,
@@ -66,6 +68,7 @@ class TicketController(Controller):
             raises=[
                 PermissionDeniedError,
                 *UNKNOWN,
+                MissingFieldsError,
                 EmptyMessageError,
                 MessageTooLargeError,
                 UnknownAttachmentError,
@@ -85,7 +88,10 @@ class TicketController(Controller):
         ticket = await tickets.create(session, desk, actor=principal, **structs.asdict(data))
         return await showing.show(session, ticket, principal=principal)
 
-    @get(operation_id="list_tickets", opt=documented(listing=listing.TICKETS))
+    @get(
+        operation_id="list_tickets",
+        opt=documented(raises=[InvalidFieldError, PermissionDeniedError], listing=listing.TICKETS),
+    )
     async def list_tickets(
         self,
         *,
@@ -107,6 +113,7 @@ class TicketController(Controller):
         tag: filters.TagFilter = None,
         signature: filters.SignatureFilter = None,
         number: filters.NumberFilter = None,
+        custom: filters.CustomFilter = None,
         waiting: filters.WaitingFilter = None,
         q: filters.QueryFilter = None,
         created_after: CreatedAfter = None,
@@ -136,6 +143,7 @@ class TicketController(Controller):
             tag=tag,
             signature=signature,
             number=number,
+            custom=await customs.asked_for(session, custom, principal=principal),
             waiting=waiting,
             q=q,
             created_after=created_after,
@@ -162,7 +170,7 @@ class TicketController(Controller):
         "/{ticket_id:uuid}",
         operation_id="update_ticket",
         guards=[require(Role.agent)],
-        opt=documented(raises=[*OVER, *UNKNOWN, PersonDeactivatedError]),
+        opt=documented(raises=[*OVER, *UNKNOWN, TooManyParticipantsError, PersonDeactivatedError]),
     )
     async def update_ticket(
         self,
@@ -184,7 +192,7 @@ class TicketController(Controller):
         "/{ticket_id:uuid}/transitions",
         operation_id="move_ticket",
         status_code=200,
-        opt=documented(raises=[TicketNotFoundError, InvalidTransitionError]),
+        opt=documented(raises=[TicketNotFoundError, InvalidTransitionError, MissingFieldsError]),
     )
     async def move_ticket(
         self,

@@ -23,7 +23,9 @@ from app.technical.constants import (
     Status,
 )
 
-ONE_LINE = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
+# One line without controls; nor with what reorders the text around it, so that a name could pass for another.
+ONE_LINE = r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]*\S[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]*$"
+NO_NUL = r"^[^\x00]*$"
 
 TicketNumber = Annotated[str, Meta(description="What people call it.", examples=["TEC-42"])]
 SubjectLine = Annotated[
@@ -35,6 +37,7 @@ Description = Annotated[
     Meta(
         min_length=1,
         max_length=BODY_MAX_BYTES,
+        pattern=NO_NUL,
         description="What happens, what was expected; Markdown, 64 KiB at most.",
         examples=["Exporting more than 10,000 rows stops after a minute with `504 Gateway Timeout`."],
     ),

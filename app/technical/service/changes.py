@@ -23,6 +23,9 @@ from app.technical.models import Ticket
 from app.technical.service.access import STAFF_FIELDS, tickets_of
 
 FRESH = {"populate_existing": True}
+# FOR NO KEY UPDATE: nobody changes a ticket's id, so what refers to a locked ticket (a link that another
+# ticket's merge moves) need not wait for it, which out of the order of ids would be a deadlock.
+EXCLUSIVE = {"key_share": True}
 
 STATE = (
     "number",
@@ -74,7 +77,8 @@ async def get(session: AsyncSession, ticket_id: UUID, *, principal: Principal) -
 async def lock(session: AsyncSession, ticket_id: UUID, *, principal: Principal) -> Ticket:
     """The ticket as it is now, kept from changing until the transaction ends; errors as ``get``."""
     statement = select(Ticket).where(Ticket.id == ticket_id, tickets_of(principal))
-    found = await session.scalar(statement.with_for_update(of=Ticket), execution_options=FRESH)
+    locking = statement.with_for_update(of=Ticket, **EXCLUSIVE)
+    found = await session.scalar(locking, execution_options=FRESH)
     if found is None:
         raise TicketNotFoundError("There is no such ticket.")
     return found
@@ -92,7 +96,8 @@ async def lock_all(
 ) -> dict[UUID, Ticket]:
     """Those of the tickets that the caller sees, locked in the order of their ids, by id."""
     statement = select(Ticket).where(Ticket.id.in_(ticket_ids), tickets_of(principal)).order_by(Ticket.id)
-    found = await session.scalars(statement.with_for_update(of=Ticket), execution_options=FRESH)
+    locking = statement.with_for_update(of=Ticket, **EXCLUSIVE)
+    found = await session.scalars(locking, execution_options=FRESH)
     return {each.id: each for each in found}
 
 

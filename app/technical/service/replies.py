@@ -111,7 +111,7 @@ async def _follow(
         ticket = await transitions.move(
             session, desk, ticket, Status.open, actor=author, as_=Mover.staff, at=at
         )
-    if posted.starts_waiting:
+    if posted.is_customer_message:  # also one after what was solved unanswered, whose clock was canceled
         await sla.start_next_reply(session, subject, at=at, actor=author)
     return ticket
 

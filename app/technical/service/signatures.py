@@ -35,7 +35,8 @@ VARYING: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"\b0x[0-9a-f]+\b", re.IGNORECASE), "<address>"),
     (re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[\\/][\w.@ +~$-]{1,80}){2,}[\\/]?"), "<path>"),
     (re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{6,}\b", re.IGNORECASE), "<id>"),
-    (re.compile(r"(?<![A-Za-z_])[+-]?\d+(?:[.,:/T-]\d+)*Z?(?![A-Za-z_]*\w*_)"), "<n>"),
+    # Numbers and times, also with a unit; not the digits inside of a name.
+    (re.compile(r"(?<!\w)[+-]?\d+(?:[.,:/T-]\d+)*Z?(?=[A-Za-z%]{0,3}(?!\w))"), "<n>"),
     (re.compile(r"\s+"), " "),
 )
 

@@ -23,7 +23,7 @@ from app.identity.models import Account, Person
 from app.identity.principal import Principal
 from app.preconditions import ANYTHING, Expected
 from app.redaction import redact
-from app.technical.constants import DESK, PAUSED, Source, Status
+from app.technical.constants import DESK, PAUSED, RequiredOn, Source, Status
 from app.technical.desk import Desk
 from app.technical.exceptions import UnknownRequesterError
 from app.technical.models import Ticket
@@ -31,7 +31,7 @@ from app.technical.service import assigning, customs, indexing, signatures
 from app.technical.service.changes import change, lock_open, record_created, subject_of
 
 FOR_STAFF = ("priority", "tags", "requester_id", "account_id", "assignee_id", "team_id", "issue_id")
-TEXTS = ("subject", "description", "environment")
+TEXTS = ("subject", "description", "environment", "product", "component", "product_version")
 INDEXED = frozenset({"subject", "description", "account_id", "requester_id", "product", "component"})
 
 
@@ -57,10 +57,11 @@ async def create(
     """Open a ticket whose first message is its description.
 
     ``given``: the further members of a ``TicketCreate``. Errors: ``PermissionDeniedError`` when a customer
-    sets what is the staff's, and those of ``open_ticket``.
+    sets what is the staff's, ``MissingFieldsError``, and those of ``open_ticket``.
     """
     values = await _owned(session, actor, {name: value for name, value in given.items() if value is not None})
     values["custom"] = await customs.checked(session, {}, values.get("custom") or {}, actor=actor)
+    await customs.require(session, values["custom"], on=RequiredOn.create, actor=actor)
     requester_id = values.get("requester_id")
     message = {
         "body": description,
@@ -79,11 +80,13 @@ async def open_ticket(
     *,
     actor: Principal,
     message: Mapping[str, Any] | None,
+    at: datetime | None = None,
 ) -> Opened:
     """Insert a ticket with its conversation, clocks and likeness. ``values``: columns, checked by the caller.
 
-    ``message``: the first one, as ``conversations.post`` takes it. Errors: ``UnknownAssigneeError``,
-    ``UnknownTeamError``, ``UnknownIssueError``, ``InvalidFieldError``, and those of a message.
+    ``message``: the first one, as ``conversations.post`` takes it. ``at``: since when its clocks count, if
+    that is not now. Errors: ``UnknownAssigneeError``, ``UnknownTeamError``, ``UnknownIssueError``,
+    ``InvalidFieldError``, and those of a message.
     """
     columns = _cleaned(dict(values))
     columns["signatures"] = signatures.found(columns["subject"], columns["description"])
@@ -97,12 +100,14 @@ async def open_ticket(
         account_id=ticket.account_id,
         requester_id=ticket.requester_id,
     )
+    if ticket.assignee_id is not None:
+        await assigning.follow(session, ticket, actor=actor)
     posted = None
     if message is not None:
         await _add_sender(session, conversation, ticket, message.get("sender_email"), actor=actor)
         posted = await conversations.post(session, conversation, author=actor, **message)
         ticket = await note_waiting(session, ticket, posted)
-    at = datetime.now(UTC)
+    at = at or datetime.now(UTC)
     await sla.apply(session, subject_of(ticket.id), attributes_of(ticket), at=at, actor=actor)
     await indexing.changed(session, desk, ticket)
     return Opened(ticket, posted)
@@ -122,6 +127,7 @@ async def update_ticket(
     Errors: ``TicketNotFoundError``, ``TicketMergedError``, ``TicketClosedError``, ``VersionMismatchError``
     and those of ``create``.
     """
+    await assigning.lock_teams(session, [given.get("team_id")])
     ticket = await lock_open(session, ticket_id, principal=actor)
     expected.check(ticket.version)
     return await apply(session, desk, ticket, given, actor=actor)
@@ -148,6 +154,8 @@ async def apply(
         await sla.apply(session, subject_of(ticket.id), attributes_of(ticket), at=at, actor=actor)
     if changed_fields & INDEXED:
         await indexing.changed(session, desk, ticket)
+    if "assignee_id" in changed_fields:
+        await assigning.follow(session, ticket, actor=actor)
     if "requester_id" in changed_fields:
         await _change_requester(session, ticket, actor=actor)
     return ticket
@@ -233,7 +241,7 @@ def _cleaned(values: dict[str, Any]) -> dict[str, Any]:
             cleaned[name] = cleaned[name].strip()
     cleaned |= {name: redact(cleaned[name]) for name in TEXTS if cleaned.get(name)}
     if "tags" in cleaned:
-        cleaned["tags"] = sorted({each.strip().lower() for each in cleaned["tags"]})
+        cleaned["tags"] = sorted({redact(each.strip().lower()) for each in cleaned["tags"]})
     return cleaned
 
 

@@ -12,11 +12,11 @@ from app.identity.constants import Role
 from app.identity.principal import Principal
 from app.redaction import redact
 from app.sla import ClockKind
-from app.technical.constants import PAUSED, TRANSITIONS, Mover, Status
+from app.technical.constants import PAUSED, TRANSITIONS, Mover, RequiredOn, Status
 from app.technical.desk import Desk
 from app.technical.exceptions import InvalidTransitionError
 from app.technical.models import Ticket
-from app.technical.service import indexing
+from app.technical.service import customs, indexing
 from app.technical.service.changes import change, subject_of
 
 UNANSWERED = (ClockKind.first_response, ClockKind.next_reply)
@@ -50,16 +50,21 @@ async def move(
     """Move a locked ticket. ``as_``: in which capacity, when it is not what the caller is to the ticket.
 
     A pause keeps what remains of the clocks, the first solve ends the resolution's, a reopening is counted
-    and takes the resolution note back. ``InvalidTransitionError`` names where the caller may go.
+    and takes the resolution note back. ``InvalidTransitionError`` names where the caller may go,
+    ``MissingFieldsError`` the custom fields that the staff must fill in before a solve.
     """
     status, at = Status(ticket.status), at or datetime.now(UTC)
     movers = capacities(ticket, actor) if as_ is None else frozenset({as_})
     if not TRANSITIONS.get((status, to), frozenset()) & movers:
+        goes_on: dict[str, Any] = {"target_id": ticket.merged_into_id} if status is Status.merged else {}
         raise InvalidTransitionError(
             f"A ticket that is {status} cannot be moved to {to} by you.",
-            status=status,
+            current=status,
             allowed=allowed(status, movers),
+            **goes_on,
         )
+    if to is Status.solved:
+        await customs.require(session, ticket.custom, on=RequiredOn.solve, actor=actor)
     told = {"reason": redact(reason)} if reason else None
     moved = await change(
         session, ticket, _times(ticket, status, to, actor, at), actor=actor, type="ticket.moved", told=told
