@@ -108,6 +108,7 @@ class Listing(Generic[Row]):
         self.sorts = dict(sorts)
         self.default = default
         self._id: Sortable = model.__table__.c.id
+        self._table = str(model.__tablename__)
         self._never_null = frozenset(never_null) | {
             name for name, column in sorts.items() if getattr(column, "nullable", True) is False
         }
@@ -172,7 +173,7 @@ class Listing(Generic[Row]):
         key = self.sorts[name]
         position = decode_cursor(cursor, key=key.type, identity=self._id.type)
         if position.scope != scope:
-            refuse_cursor("Given out for another sort or other filters")
+            refuse_cursor("Given out for another list, sort or other filters")
         nullable = name not in self._never_null
         if position.id is None or (position.key is None and not nullable):
             refuse_cursor("Unknown cursor")
@@ -189,7 +190,7 @@ class Listing(Generic[Row]):
             for key, value in filters.items()
             if value is not None
         }
-        text = msgspec.json.encode([name, descending, sorted(asked.items())])
+        text = msgspec.json.encode([self._table, name, descending, sorted(asked.items())])
         return hashlib.blake2b(text, digest_size=SCOPE_BYTES).hexdigest()
 
 

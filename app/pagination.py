@@ -121,6 +121,8 @@ def after(
     """
     if cursor is not None:
         position = decode_cursor(cursor, key=key.type, identity=id.type)
+        if position.scope:
+            refuse_cursor("Given out for another list")
         if position.key is None or position.id is None:
             refuse_cursor("Unknown cursor")
         statement = statement.where(beyond(key, id, position, descending=True))

@@ -18,6 +18,7 @@ from app.exceptions import InvalidError, TrideskError
 
 ETAG = "etag"  # key of a handler's opt
 ANY = "*"
+WEAK = "W/"
 LIST_MAX = 1000  # characters of If-Match
 TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 TAGS = re.compile(rf"{TAG}(?:[ \t]*,[ \t]*(?:{TAG})?)*")  # a list may have empty members
@@ -45,10 +46,12 @@ class Expected:
 
         Call it on the locked row: a version read before the lock may be old by the time of the change.
         """
-        if self.tags is not None and etag(version) not in self.tags:
-            raise VersionMismatchError(
-                "This has been changed since you read it; read it again.", current_version=version
-            )
+        if self.tags is None or etag(version) in self.tags:
+            return
+        detail = "This has been changed since you read it; read it again."
+        if WEAK + etag(version) in self.tags or all(each.startswith(WEAK) for each in self.tags):
+            detail = f"A weak tag ({WEAK}) never matches a version; send the ETag without {WEAK}."
+        raise VersionMismatchError(detail, current_version=version)
 
 
 ANYTHING = Expected()
@@ -86,7 +89,7 @@ def is_unmodified(request: AnyRequest, tag: str) -> bool:
     A malformed header is as good as none: the whole answer is always right.
     """
     text = ", ".join(request.headers.getall("if-none-match", [])).strip()
-    return text == ANY or tag in {each.removeprefix("W/") for each in _tags(text) or ()}
+    return text == ANY or tag in {each.removeprefix(WEAK) for each in _tags(text) or ()}
 
 
 def _tags(text: str) -> list[str] | None:

@@ -132,11 +132,16 @@ def _field_errors(request: AnyRequest, extra: Any) -> list[dict[str, str]]:
     return [
         {
             "field": _public_name(request, str(each.get("key") or each.get("source") or "body")),
-            "message": plain_words(str(each.get("message", ""))),
+            "message": _message(str(each.get("key", "")), str(each.get("message", ""))),
         }
         for each in extra
         if isinstance(each, dict)
     ]
+
+
+def _message(key: str, message: str) -> str:
+    """The framework says of an argument that did not come no more than its name, as a ``KeyError`` does."""
+    return "Required" if message == repr(key) else plain_words(message)
 
 
 def _public_name(request: AnyRequest, key: str) -> str:

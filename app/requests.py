@@ -32,6 +32,8 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+IDENTITY = re.compile(r"[0-9]{1,19}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+ID_MAX = 36  # characters of a UUID
 # Keys of the scope's state.
 ENTERED = "tridesk.context"
 CONTENT = "tridesk.content"  # what the handler returned
@@ -65,7 +67,7 @@ class RequestContextMiddleware(ASGIMiddleware):
             await next_app(exchange.inner_scope, exchange.receive, exchange.send)
             await exchange.end()
         finally:
-            _log(scope, exchange.status, time.perf_counter() - started)
+            _log(exchange.inner_scope, scope.get("method"), exchange.status, time.perf_counter() - started)
             request_id.reset(token)
 
 
@@ -170,15 +172,33 @@ def wrap_in_context(app: Litestar) -> None:
     app.asgi_handler = RequestContextMiddleware()(app.asgi_handler)
 
 
-def _log(scope: Scope, status: int, seconds: float) -> None:
+def _log(scope: Any, method: object, status: int, seconds: float) -> None:
     fields: dict[str, Any] = {
-        "method": scope.get("method"),
-        "path": scope["path"],
+        "method": method,
+        "path": path_without_secrets(scope["path"], scope.get("path_template")),
         "status": status,
         "milliseconds": round(seconds * 1000, 1),
     }
     level = logging.DEBUG if scope["path"].startswith("/health/") else logging.INFO
     logger.log(level, "%(method)s %(path)s %(status)s %(milliseconds)s ms", fields, extra=fields)
+
+
+def path_without_secrets(path: str, template: str | None) -> str:
+    """The path as the log may keep it: what the route calls a parameter by its name, unless it is an id.
+
+    Tokens in paths are as good as passwords. At an address without a route, which may be a mistyped one with
+    a token, whatever is longer than an id is left out.
+    """
+    given = path.split("/")
+    if template is None:
+        return "/".join(each if len(each) <= ID_MAX else "…" for each in given)
+    known = template.split("/")
+    if len(known) != len(given):  # a trailing slash, or a parameter with slashes in it
+        return template
+    return "/".join(
+        name if name.startswith("{") and not IDENTITY.fullmatch(each) else each
+        for name, each in zip(known, given, strict=True)
+    )
 
 
 class JSONRequest(Request[Any, Any, Any]):

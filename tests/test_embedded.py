@@ -323,6 +323,40 @@ async def test_a_killed_server_is_restarted_and_has_lost_nothing(data_dir: Path)
         assert postmaster(data_dir) != before
 
 
+def test_a_server_that_has_just_been_restarted_is_stopped_at_once(
+    data_dir: Path, user: Callable[..., User]
+) -> None:
+    one = user(data_dir)
+    one.until("ready")
+    (supervisor,) = supervisors(data_dir)
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children")
+    before = postmaster(data_dir)
+    kill(before)
+    deadline = time.monotonic() + PATIENCE
+    while not set(children.read_text().split()) - {str(before)}:
+        assert time.monotonic() < deadline
+    began = time.monotonic()
+    one.leave()
+    assert time.monotonic() - began < PATIENCE / 4
+    assert server_processes(data_dir) == []
+
+
+def test_a_server_that_is_stopped_before_it_has_handlers_ends_at_once() -> None:
+    script = """
+import sys, time
+from app.embedded.__main__ import stand_fast
+from app.embedded.postmaster import Postmaster
+stand_fast()
+child = Postmaster.launch([sys.executable, "-S", "-c", "import time; time.sleep(90)"], log=2)
+began = time.monotonic()
+child.stop()
+sys.exit(time.monotonic() - began > 20 or not child.ended())
+"""
+    environment = {**os.environ, "PYTHONPATH": import_path()}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, check=False, timeout=80)
+    assert done.returncode == 0
+
+
 async def test_a_killed_supervisor_is_replaced_and_the_server_keeps_running(
     data_dir: Path, user: Callable[..., User]
 ) -> None:
@@ -386,9 +420,9 @@ def test_ctrl_c_reaches_neither_supervisor_nor_server(data_dir: Path, user: Call
         sessions = {os.getsid(pid) for pid in running}
         assert os.getsid(one.process.pid) not in sessions
         os.killpg(one.process.pid, signal.SIGINT)
-        ignored = re.search(r"SigIgn:\t(\w+)", Path(f"/proc/{running[0]}/status").read_text())
-        assert ignored is not None
-        assert int(ignored[1], 16) & 1 << (signal.SIGINT - 1)
+        caught = re.search(r"SigCgt:\t(\w+)", Path(f"/proc/{running[0]}/status").read_text())
+        assert caught is not None
+        assert int(caught[1], 16) & 1 << (signal.SIGINT - 1)
         one.process.communicate(timeout=PATIENCE)
         assert [*supervisors(data_dir), postmaster(data_dir)] == running
 

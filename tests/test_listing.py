@@ -311,6 +311,34 @@ async def test_a_cursor_is_refused_under_another_question(client, database, uniq
     assert [each["field"] for each in response.json()["errors"]] == ["cursor"]
 
 
+class Other(TestBase):
+    """Of the same columns, so that only its name tells its cursors from those of things."""
+
+    __tablename__ = "listed_other"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=text("now()"))
+
+
+OTHERS = Listing(Other, sorts={"created_at": Other.created_at}, default="-created_at")  # type: ignore[type-var]  # of another base
+
+
+async def test_a_cursor_of_another_list_is_refused(store, database, unique):
+    await put(database, *(thing(unique) for _ in range(2)))
+    statement = select(Thing).where(Thing.run == unique)
+    async with database.session() as session:
+        cursor = (await THINGS.fetch(session, statement, limit=1)).next_cursor
+        assert (await THINGS.fetch(session, statement, limit=1, cursor=cursor)).rows
+        with pytest.raises(InvalidError):
+            await OTHERS.fetch(session, select(Other), limit=1, cursor=cursor)
+
+
+def test_a_list_without_filters_refuses_the_cursor_of_one_that_has_them():
+    cursor = encode_cursor(Position(BEGIN, uuid4(), "of another"))
+    with pytest.raises(InvalidError):
+        after(select(Thing), key=Thing.created_at, id=Thing.id, cursor=cursor, limit=1)
+
+
 async def test_a_cursor_is_good_whatever_the_order_of_a_filters_values(client, database, unique):
     await put(database, *(thing(unique, colour="red") for _ in range(3)))
     asked = [("run", unique), ("limit", "1"), ("colour", "red"), ("colour", "green")]

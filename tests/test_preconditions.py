@@ -205,6 +205,17 @@ async def test_if_match_is_a_star_or_a_list_of_strong_tags(editor, note, given_t
 
 
 @pytest.mark.parametrize(
+    ("given_tags", "is_weak"),
+    [('W/"1"', True), ('W/"7"', True), ('"7", W/"1"', True), ('"7", W/"8"', False), ('"7"', False)],
+)
+async def test_who_sends_a_weak_tag_is_told_that_it_never_matches(editor, note, given_tags, is_weak):
+    response = await editor.patch(note, json={"body": "other"}, headers={"If-Match": given_tags})
+    told = response.json()
+    assert (response.status_code, told["code"], told["current_version"]) == (412, "version_mismatch", 1)
+    assert ("weak tag" in told["detail"], "has been changed" in told["detail"]) == (is_weak, not is_weak)
+
+
+@pytest.mark.parametrize(
     ("tag", "status"),
     [('"1"', 304), ('W/"1"', 304), ("*", 304), ('"2", "1"', 304), ('"2"', 200), ("1", 200), ("", 200)],
 )

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 from app.embedded.supervisor import Supervisor
 
@@ -19,10 +20,23 @@ def main() -> None:
     if os.fork():
         os._exit(0)
     # its life is its users' life: they are asked to stop, not it
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    stand_fast()
     os.umask(0o077)
     Supervisor(Path(data_dir), Path(binaries), int(descriptor), durable=kind == "durable").run()
+
+
+def stand_fast() -> None:
+    """Outlive the signals that ask to stop, without handing that on to the server.
+
+    An ignored signal stays ignored across exec, a caught one does not: Postgres would miss the request to
+    stop that comes before it has handlers of its own.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, _pass)
+
+
+def _pass(number: int, frame: FrameType | None) -> None:
+    """Nothing; interrupted system calls are taken up again by the interpreter (PEP 475)."""
 
 
 if __name__ == "__main__":

@@ -37,13 +37,18 @@ def verify(
     now: float | None = None,
 ) -> None:
     """``InvalidSignatureError`` unless a signature is by one of the secrets and of these minutes."""
-    if not identity or not TIMESTAMP.fullmatch(timestamp):
+    check_headers(identity=identity, timestamp=timestamp, signatures=signatures, now=now)
+    given = [each.encode() for each in signatures.split(" ", SIGNATURES_MAX)[:SIGNATURES_MAX]]
+    right = [sign(each, identity=identity, timestamp=int(timestamp), body=body).encode() for each in secrets]
+    if not any([hmac.compare_digest(one, other) for one in given for other in right]):  # noqa: C419 - all are compared
+        raise InvalidSignatureError("No signature fits the body.")
+
+
+def check_headers(*, identity: str, timestamp: str, signatures: str, now: float | None = None) -> None:
+    """``InvalidSignatureError`` for what no body could make good: headers that are missing or out of time."""
+    if not identity or not signatures.strip() or not TIMESTAMP.fullmatch(timestamp):
         raise InvalidSignatureError(
             "Send webhook-id, webhook-timestamp (Unix seconds) and webhook-signature."
         )
     if abs((time.time() if now is None else now) - int(timestamp)) > SIGNATURE_TOLERANCE:
         raise InvalidSignatureError("The signature is older than five minutes, or from the future.")
-    given = [each.encode() for each in signatures.split(" ", SIGNATURES_MAX)[:SIGNATURES_MAX]]
-    right = [sign(each, identity=identity, timestamp=int(timestamp), body=body).encode() for each in secrets]
-    if not any([hmac.compare_digest(one, other) for one in given for other in right]):  # noqa: C419 - all are compared
-        raise InvalidSignatureError("No signature fits the body.")

@@ -59,7 +59,8 @@ SEND_SECONDS = 10.0  # for a whole attempt, from the name to the answer
 LEASE = timedelta(seconds=60)  # longer than an attempt and the writing of its outcome
 SECRET_BYTES = 32
 SECRET_PREFIX = "whsec_"  # noqa: S105 - what all of them begin with
-SECRET_OVERLAP = timedelta(hours=24)  # during which the secret before also signs
+SECRET_OVERLAP = timedelta(hours=24)  # during which a secret that was replaced also signs
+SECRETS_MAX = 4  # that sign at once: who rotates again since an answer was lost keeps the one in use
 RETENTION = timedelta(days=30)  # of a delivered message in the log
 
 FANOUT_BATCH = 500  # events read at once for one endpoint

@@ -172,7 +172,10 @@ class WebhookController(Controller):
         principal: NamedDependency[Principal],
         expected: NamedDependency[Expected],
     ) -> WebhookCreated:
-        """Make a new secret, shown this once. For a day messages are signed with the old one as well."""
+        """Make a new secret, shown this once. For a day messages are signed with the old one as well.
+
+        Who lost the answer rotates again: the secret in use goes on signing (the newest four do).
+        """
         endpoint = await endpoints.rotate(session, webhook_id, principal=principal, check=expected.check)
         return _with_secret(endpoint)
 
@@ -261,9 +264,12 @@ def _with_secret(row: WebhookEndpoint) -> WebhookCreated:
 
 
 def _shown(row: WebhookEndpoint) -> dict[str, Any]:
-    names = [each for each in Webhook.__struct_fields__ if each != "disabled_reason"]
-    reason = DisabledReason(row.disabled_reason) if row.disabled_reason else None
-    return {name: getattr(row, name) for name in names} | {"disabled_reason": reason}
+    others = {
+        "disabled_reason": DisabledReason(row.disabled_reason) if row.disabled_reason else None,
+        "previous_secret_until": next(iter(row.previous_secrets_until), None),
+    }
+    names = [each for each in Webhook.__struct_fields__ if each not in others]
+    return {name: getattr(row, name) for name in names} | others
 
 
 def _delivery(row: WebhookDelivery, next_attempt_at: datetime | None) -> Delivery:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -15,7 +15,8 @@ from app.models import Base, Identified, Timestamped
 class WebhookEndpoint(Identified, Timestamped, Base):
     """Where events are sent, and how far it has been served.
 
-    The secrets are as given out: whoever signs needs them whole.
+    The secrets are as given out: whoever signs needs them whole. Those before the current one are newest
+    first, each with its end at the same place of the other list.
     """
 
     __tablename__ = "webhook_endpoint"
@@ -23,6 +24,9 @@ class WebhookEndpoint(Identified, Timestamped, Base):
         CheckConstraint(
             "disabled_reason in ('admin', 'gone', 'failing') and enabled = (disabled_reason is null)",
             name="disabled_reason",
+        ),
+        CheckConstraint(
+            "cardinality(previous_secrets) = cardinality(previous_secrets_until)", name="previous_secrets"
         ),
         Index(None, "created_at", "id"),
     )
@@ -35,8 +39,10 @@ class WebhookEndpoint(Identified, Timestamped, Base):
     failing_since: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
     secret: Mapped[str] = mapped_column(Text)
-    previous_secret: Mapped[str | None] = mapped_column(Text)
-    previous_secret_until: Mapped[datetime | None]
+    previous_secrets: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    previous_secrets_until: Mapped[list[datetime]] = mapped_column(
+        ARRAY(DateTime(timezone=True)), server_default=text("'{}'")
+    )
     cursor_transaction: Mapped[int] = mapped_column(BigInteger)
     cursor_number: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     created_by: Mapped[UUID | None]

@@ -73,7 +73,8 @@ class Webhook(Struct, frozen=True, kw_only=True):
         datetime | None, Meta(description="The first failure since all was delivered; null: all is well.")
     ]
     previous_secret_until: Annotated[
-        datetime | None, Meta(description="Until then the secret before the last rotation signs as well.")
+        datetime | None,
+        Meta(description="Until then the secret before the last rotation signs as well; null: none."),
     ]
     version: Annotated[int, Meta(ge=1)]
     created_by: Annotated[UUID | None, Meta(description="Person or key that made it.")]

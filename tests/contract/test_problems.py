@@ -18,6 +18,7 @@ from litestar.params import FromPath
 from sqlalchemy import text
 
 from app.exceptions import ConflictError
+from app.mail.tokens import unsubscribe_token
 from app.main import create_app
 from app.problems import PROBLEM_JSON, Problem
 from app.requests import wrap_in_context
@@ -180,6 +181,13 @@ async def test_a_body_that_does_not_fit_names_the_place_and_echoes_no_value(agen
     response = await agent.post("/v1/rag/search", content=body, headers=JSON)
     assert fields(problem(response, 400, "validation_error")) == [field]
     assert MARK not in response.text
+
+
+@pytest.mark.parametrize("headers", [{}, JSON, {"Content-Type": "multipart/form-data; boundary=x"}])
+async def test_a_body_that_did_not_come_is_required(agent, headers):
+    response = await agent.post("/v1/rag/search", content=b"", headers=headers)
+    (error,) = problem(response, 400, "validation_error").errors or []
+    assert (error.field, error.message) == ("body", "Required")
 
 
 async def test_a_character_that_postgres_cannot_store_is_refused_by_its_place(agent):
@@ -380,3 +388,25 @@ async def test_the_log_has_the_path_but_neither_query_nor_body(client, caplog):
     (record,) = [each for each in caplog.records if each.name == "app.access"]
     assert "/nothing 404" in record.getMessage()
     assert MARK not in record.getMessage()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT"])
+@pytest.mark.parametrize(
+    "path", ["/v1/unsubscribe/{}", "/v1/unsubscribe/{}/", "/unsubscribe/{}", "/v1/unsubscribe/{}/x"]
+)
+async def test_no_token_of_a_path_is_in_the_log(client, caplog, method, path):
+    token = unsubscribe_token("a secret of at least 24 bytes", uuid4())
+    with caplog.at_level("DEBUG"):
+        await client.request(method, path.format(token))
+    records = [each for each in caplog.records if each.name == "app.access"]
+    assert len(records) == 1
+    # the client's own line is no part of the server
+    assert token not in str([vars(each) for each in caplog.records if each.name.startswith("app.")])
+
+
+async def test_the_log_keeps_the_ids_of_a_path(agent, caplog):
+    path = f"/v1/rag/documents/{uuid4()}"
+    with caplog.at_level("INFO", logger="app.access"):
+        await agent.get(path)
+    (record,) = [each for each in caplog.records if each.name == "app.access"]
+    assert f"GET {path} 404" in record.getMessage()

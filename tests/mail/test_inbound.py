@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID
 
@@ -92,6 +93,23 @@ async def test_a_signature_that_does_not_hold_stores_nothing(client, admin, kind
     listed = await admin.get("/v1/mail/inbound", params={"limit": 100})
     assert listed.status_code == 200
     assert "@broken.test" not in listed.text
+
+
+@pytest.mark.parametrize("kind", ["none", "no id", "no number", "no signature", "old", "early"])
+async def test_what_cannot_be_signed_is_refused_before_its_body_is_read(client, kind):
+    broken = _broken(b"")
+    headers = (broken | {"no signature": signed(b"") | {"webhook-signature": " "}})[kind]
+    read = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(100):
+            read += 1
+            yield b"x"
+
+    response = await client.post("/v1/inbound/email", content=body(), headers=headers)
+    assert (response.status_code, response.json()["code"]) == (401, "invalid_signature")
+    assert read == 0
 
 
 async def test_without_a_secret_the_route_says_that_mail_is_off(mail_settings, database):

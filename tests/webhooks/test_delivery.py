@@ -17,7 +17,7 @@ from app.database import is_database_away
 from app.events import Subject, forget
 from app.identity import SYSTEM
 from app.webhooks.client import Outcome
-from app.webhooks.constants import RETRIES, DeliveryError
+from app.webhooks.constants import RETRIES, SECRETS_MAX, DeliveryError
 from app.webhooks.dispatcher import LISTENER
 from app.webhooks.service import endpoints, queue
 from app.webhooks.service.fanout import advance, fan_out
@@ -290,7 +290,7 @@ async def test_both_secrets_sign_during_a_rotation_and_only_the_new_one_afterwar
         for secret in (old.secret, new.secret):
             Webhook(secret).verify(receiver.taken[0].body, receiver.taken[0].headers)
         async with desk.database.session() as session:
-            statement = "update webhook_endpoint set previous_secret_until = now() where id = :id"
+            statement = "update webhook_endpoint set previous_secrets_until = array[now()] where id = :id"
             await session.execute(text(statement), {"id": old.id})
         await desk.happen(2)
         await receiver.until(lambda: len(receiver.taken) == 2)
@@ -298,6 +298,40 @@ async def test_both_secrets_sign_during_a_rotation_and_only_the_new_one_afterwar
     Webhook(new.secret).verify(second.body, second.headers)
     with pytest.raises(WebhookVerificationError):
         Webhook(old.secret).verify(second.body, second.headers)
+
+
+async def test_who_lost_the_answer_may_rotate_again_and_the_secret_in_use_still_signs(desk):
+    async with receiving() as receiver, desk.dispatching():
+        used = await desk.endpoint(receiver.url)
+        given = [used.secret]
+        for _ in range(SECRETS_MAX - 1):
+            async with desk.database.session() as session:
+                given.append((await endpoints.rotate(session, used.id, principal=SYSTEM)).secret)
+        await desk.happen(1)
+        await receiver.until(lambda: receiver.taken)
+        async with desk.database.session() as session:
+            await endpoints.rotate(session, used.id, principal=SYSTEM)
+        await desk.happen(2)
+        await receiver.until(lambda: len(receiver.taken) == 2)
+    first, second = receiver.taken
+    for secret in given:
+        Webhook(secret).verify(first.body, first.headers)
+    assert len(second.headers["webhook-signature"].split(" ")) == SECRETS_MAX
+    with pytest.raises(WebhookVerificationError):
+        Webhook(used.secret).verify(second.body, second.headers)
+
+
+async def test_a_secret_that_has_expired_does_not_come_back_with_the_next_rotation(desk):
+    endpoint = await desk.endpoint("http://127.0.0.1:9/")
+    for _ in range(2):
+        async with desk.database.session() as session:
+            await endpoints.rotate(session, endpoint.id, principal=SYSTEM)
+            statement = "update webhook_endpoint set previous_secrets_until = array[now()] where id = :id"
+            await session.execute(text(statement), {"id": endpoint.id})
+    async with desk.database.session() as session:
+        rotated = await endpoints.rotate(session, endpoint.id, principal=SYSTEM)
+        assert len(rotated.previous_secrets) == 1
+        assert rotated.secret not in rotated.previous_secrets
 
 
 async def test_a_lease_that_nobody_returns_ends_and_the_message_is_sent_again(desk):

@@ -37,7 +37,19 @@ def subjects_matching(principal: Principal, query: str, *, subject_type: str) ->
 
     For a desk's list: ``where(Ticket.id.in_(subjects_matching(principal, q, subject_type="ticket")))``.
     """
-    return _matching(select(Conversation.subject_id), principal, query, subject_type)
+    wanted, readable = _tsquery(query), messages_of(principal)
+    # The messages' own conversations, not the messages: a common word has too many of those to go back to.
+    in_texts = select(Message.conversation_id).where(Message.search.op("@@")(wanted), readable)
+    in_files = (
+        select(Message.conversation_id)
+        .join(Attachment, Attachment.message_id == Message.id)
+        .where(Attachment.search.op("@@")(wanted), readable)
+    )
+    return select(Conversation.subject_id).where(
+        Conversation.id.in_(union(in_texts, in_files)),
+        Conversation.subject_type == subject_type,
+        conversations_of(principal),
+    )
 
 
 async def search(

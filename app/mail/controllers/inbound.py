@@ -21,7 +21,7 @@ from app.mail.constants import FORM_FIELDS, InboundStatus, Verdict
 from app.mail.exceptions import InboundMailOffError, InvalidSignatureError
 from app.mail.schemas import InboundMailForm, InboundMailReceipt
 from app.mail.service import take_in
-from app.mail.signatures import verify
+from app.mail.signatures import check_headers, verify
 from app.openapi import documented
 
 AnyRequest = Request[Any, Any, Any]
@@ -53,13 +53,16 @@ async def receive_email(
     settings: Settings = state.settings
     if not settings.inbound_mail_secret:
         raise InboundMailOffError("This server takes no mail: INBOUND_MAIL_SECRET is not set.")
+    identity, timestamp, signatures = (
+        request.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
+    )
+    check_headers(identity=identity, timestamp=timestamp, signatures=signatures)  # before megabytes are read
     body = await request.body()
-    headers = request.headers
     verify(
         settings.inbound_mail_secret,
-        identity=headers.get("webhook-id", ""),
-        timestamp=headers.get("webhook-timestamp", ""),
-        signatures=headers.get("webhook-signature", ""),
+        identity=identity,
+        timestamp=timestamp,
+        signatures=signatures,
         body=body,
     )
     raw = await _message(request, body)

@@ -6,12 +6,14 @@ from litestar import Router
 from litestar.di import Provide
 
 from app.technical.controllers.bulk import TicketBulkController
+from app.technical.controllers.exporting import TicketExportController
 from app.technical.controllers.fields import FieldController
 from app.technical.controllers.issues import IssueController
 from app.technical.controllers.links import TicketLinkController, TicketReferenceController
 from app.technical.controllers.macros import MacroController
 from app.technical.controllers.merging import TicketMergeController
 from app.technical.controllers.messages import TicketMessageController
+from app.technical.controllers.metrics import MetricsController
 from app.technical.controllers.presence import TicketPresenceController
 from app.technical.controllers.ratings import RatingController
 from app.technical.controllers.resolutions import ResolutionController
@@ -43,6 +45,8 @@ router = Router(
         MacroController,
         ViewController,
         TicketBulkController,
+        MetricsController,
+        TicketExportController,
     ],
     dependencies={"desk": Provide(provide_desk)},
 )

@@ -30,7 +30,7 @@ MESSAGE_MAX = 160
 
 VARYING: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s'\"<>)\]]+", re.IGNORECASE), "<url>"),
-    (re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+"), "<email>"),
+    (re.compile(r"(?<![\w.+-])[\w.+-]{1,200}@[\w-]{1,64}(?:\.[\w-]{1,64})+"), "<email>"),
     (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE), "<id>"),
     (re.compile(r"\b0x[0-9a-f]+\b", re.IGNORECASE), "<address>"),
     (re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[\\/][\w.@ +~$-]{1,80}){2,}[\\/]?"), "<path>"),
@@ -73,13 +73,17 @@ PHP_FRAME = re.compile(r"^#\d+ \S{1,300}\(\d+\): (?P<function>[\w\\:>{}-]{1,200}
 GDB = re.compile(r"^#\d+\s+(?:0x[0-9a-f]+ in )?(?P<function>[\w:~<>.$]{1,200})\s?\(")
 MAC = re.compile(r"^\d+\s+(?P<module>\S{1,80})\s+0x[0-9a-f]+\s+(?P<function>\S{1,160}) \+ \d+")
 MODULE = re.compile(
-    r"(?P<function>[\w.-]{1,80}\.(?:dll|exe|so|dylib|sys))(?:\.\d+)*\s?\+\s?0x[0-9a-f]+", re.IGNORECASE
+    r"(?<![\w.-])(?P<function>[\w.-]{1,80}\.(?:dll|exe|so|dylib|sys))(?:\.\d+)*\s?\+\s?0x[0-9a-f]+",
+    re.IGNORECASE,
+)
+RUST_FRAME = re.compile(
+    r"^\s*\d{1,4}: (?:0x[0-9a-f]+ - )?(?P<function>(?:\w{1,80}::){1,12}[\w:<>{}#$.]{1,120})$"
 )
 GO = re.compile(
     r"^(?P<function>(?:[\w.-]{1,60}/){0,8}[\w-]{1,60}\.[\w.()*]{1,120})\((?:0x[0-9a-f]+|\.\.\.|\{|\))"
 )
 
-FRAME_PATTERNS = (PYTHON, AT, AT_FILE, GECKO, FROM, PHP_FRAME, GDB, MAC, GO, MODULE)
+FRAME_PATTERNS = (PYTHON, AT, AT_FILE, GECKO, FROM, PHP_FRAME, GDB, MAC, RUST_FRAME, GO, MODULE)
 
 FOREIGN = re.compile(
     r"^(?:(?:java|javax|jdk|sun|com\.sun|kotlin|kotlinx|scala|org\.springframework|org\.apache|org\.junit)[./]"
@@ -90,10 +94,11 @@ FOREIGN = re.compile(
     r"|new Promise|Promise\.)"
 )
 FOREIGN_FILES = re.compile(
-    r"site-packages|dist-packages|node_modules|/lib/python|node:internal|<frozen |/gems/"
+    r"site-packages|dist-packages|node_modules|/lib/python|node:internal|<frozen |/gems/|\.rs$"
 )
+# Classes that a virtual machine or a framework makes: what they call has a frame of its own.
+MADE = re.compile(r"\$\$(?:Lambda|EnhancerBy|FastClassBy|Spring)")
 GENERATED = (
-    (re.compile(r"\$\$Lambda.*|\$\$(?:EnhancerBy|FastClassBy|Spring).*", re.DOTALL), ""),
     (re.compile(r"lambda\$(\w{1,60})\$\d+"), r"\1"),
     (re.compile(r"<(\w{1,80})>[bdg]__\d+(?:_\d+)?"), r"\1"),  # C#: closures and state machines
     (re.compile(r"\.MoveNext$|<>c(?:__DisplayClass\d+_\d+)?\."), ""),
@@ -215,7 +220,8 @@ def _frame(line: str) -> tuple[str, bool] | None:
             function = groups.get("function") or _stem(path)
             if pattern is PYTHON:
                 function = f"{_stem(path)}.{function}"
-            if FOREIGN_FILES.search(path) or FOREIGN_FILES.search(line) or FOREIGN.search(function):
+            foreign = FOREIGN_FILES.search(path) or FOREIGN_FILES.search(line)
+            if foreign or FOREIGN.search(function) or MADE.search(function):
                 return "", pattern is PYTHON
             for varying, steady in GENERATED:
                 function = varying.sub(steady, function)

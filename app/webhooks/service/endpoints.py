@@ -15,7 +15,14 @@ from app import events
 from app.events import Subject
 from app.identity.principal import Principal
 from app.listing import Listed, Listing
-from app.webhooks.constants import SECRET_OVERLAP, SUBJECT, TEST_EVENT, UNDELIVERED, DisabledReason
+from app.webhooks.constants import (
+    SECRET_OVERLAP,
+    SECRETS_MAX,
+    SUBJECT,
+    TEST_EVENT,
+    UNDELIVERED,
+    DisabledReason,
+)
 from app.webhooks.exceptions import WebhookDisabledError, WebhookNotFoundError
 from app.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookQueue
 from app.webhooks.utils import clean_url, new_secret, origin_of
@@ -157,14 +164,22 @@ async def remove(
 async def rotate(
     session: AsyncSession, endpoint_id: UUID, *, principal: Principal, check: Check = anything
 ) -> WebhookEndpoint:
-    """Give the endpoint a new secret; the one before also signs for a day, one older than that no more."""
+    """Give the endpoint a new secret; each of the newest before it also signs for a day from its own end."""
     endpoint = await lock(session, endpoint_id, check)
-    endpoint.previous_secret = endpoint.secret
-    endpoint.previous_secret_until = datetime.now(UTC) + SECRET_OVERLAP
+    now = datetime.now(UTC)
+    earlier = [(endpoint.secret, now + SECRET_OVERLAP), *live_secrets(endpoint, now)][: SECRETS_MAX - 1]
+    endpoint.previous_secrets = [secret for secret, _ in earlier]
+    endpoint.previous_secrets_until = [until for _, until in earlier]
     endpoint.secret = new_secret()
     await _count_up(session, endpoint)
     await _record(session, "secret_rotated", endpoint, actor=principal)
     return endpoint
+
+
+def live_secrets(endpoint: WebhookEndpoint, now: datetime) -> list[tuple[str, datetime]]:
+    """The earlier secrets that still sign, newest first, and until when."""
+    earlier = zip(endpoint.previous_secrets, endpoint.previous_secrets_until, strict=True)
+    return [(secret, until) for secret, until in earlier if until > now]
 
 
 async def disable(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,7 +24,7 @@ from app.webhooks.constants import (
     DisabledReason,
 )
 from app.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookQueue
-from app.webhooks.service.endpoints import disable
+from app.webhooks.service.endpoints import disable, live_secrets
 from app.webhooks.utils import pause
 
 logger = logging.getLogger(__name__)
@@ -133,23 +133,17 @@ async def take(
     values = {"lease": token, "duration": lease, "share": share, "busy": list(busy), "room": room}
     await session.execute(TAKE, values)
     statement = (
-        select(
-            WebhookQueue,
-            WebhookEndpoint,
-            Event,
-            WebhookEndpoint.previous_secret_until > func.now(),
-        )
+        select(WebhookQueue, WebhookEndpoint, Event, func.now())
         .join(WebhookDelivery, WebhookDelivery.id == WebhookQueue.delivery_id)
         .join(WebhookEndpoint, WebhookEndpoint.id == WebhookQueue.endpoint_id)
         .join(Event, Event.id == WebhookDelivery.event_id)
         .where(WebhookQueue.lease == token)
     )
     found = (await session.execute(statement)).all()
-    return [_attempt(queue, endpoint, event, bool(overlap)) for queue, endpoint, event, overlap in found]
+    return [_attempt(queue, endpoint, event, now) for queue, endpoint, event, now in found]
 
 
-def _attempt(queue: WebhookQueue, endpoint: WebhookEndpoint, event: Event, overlap: bool) -> Attempt:  # noqa: FBT001 - a column
-    old = [endpoint.previous_secret] if overlap and endpoint.previous_secret else []
+def _attempt(queue: WebhookQueue, endpoint: WebhookEndpoint, event: Event, now: datetime) -> Attempt:
     assert queue.lease is not None
     return Attempt(
         queue_id=queue.id,
@@ -159,7 +153,7 @@ def _attempt(queue: WebhookQueue, endpoint: WebhookEndpoint, event: Event, overl
         is_alone=queue.subject_id is None,
         was_failing=endpoint.failing_since is not None,
         url=endpoint.url,
-        secrets=[endpoint.secret, *old],
+        secrets=[endpoint.secret, *(secret for secret, _ in live_secrets(endpoint, now))],
         event=event,
     )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -21,6 +19,7 @@ from app.technical.exceptions import ImportNotFoundError, ImportOverError
 from app.technical.models import TicketImport, TicketImportChunk, TicketImportError
 from app.technical.schemas.imports import ImportErrorView, TicketImportView
 from app.technical.service.importing.running import end
+from app.technical.utils.spreadsheets import cell, lines
 
 IMPORTS = Listing(TicketImport, sorts={"created_at": TicketImport.created_at}, default="-created_at")
 ERRORS = Listing(TicketImportError, sorts={"line": TicketImportError.line}, default="line")
@@ -28,7 +27,6 @@ FIELDS = [each.name for each in msgspec.structs.fields(TicketImportView)]
 KEPT = timedelta(days=30)  # errors with their raw rows, after the end of their import
 PURGE_HOURS = 1.0
 COLUMNS = ("line", "external_id", "field", "message", "raw")
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets run when a cell begins with it
 PAGE = 500
 
 
@@ -98,13 +96,13 @@ def show_error(row: TicketImportError) -> ImportErrorView:
 
 async def as_csv(database: Database, import_id: UUID) -> AsyncIterator[bytes]:
     """The errors as CSV, some at a time; a cell that a spreadsheet would run begins with an apostrophe."""
-    yield _lines([COLUMNS])
+    yield lines([COLUMNS])
     after: tuple[int, UUID] | None = None
     while True:
         async with database.session() as session:
             rows = (await session.scalars(_next(import_id, after))).all()
         if rows:
-            yield _lines([[_cell(getattr(row, name)) for name in COLUMNS] for row in rows])
+            yield lines([[cell(getattr(row, name)) for name in COLUMNS] for row in rows])
             after = (rows[-1].line, rows[-1].id)
         if len(rows) < PAGE:
             return
@@ -133,13 +131,3 @@ def _next(import_id: UUID, after: tuple[int, UUID] | None) -> Any:
         )
         statement = statement.where(further)
     return statement.order_by(TicketImportError.line, TicketImportError.id).limit(PAGE)
-
-
-def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
-
-
-def _lines(rows: Sequence[Sequence[Any]]) -> bytes:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerows(rows)
-    return buffer.getvalue().encode()
