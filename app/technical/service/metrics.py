@@ -107,10 +107,8 @@ async def _add_durations(
     session: AsyncSession, found: defaultdict[Place, _Found], group_by: GroupBy, period: Mapping[str, Any]
 ) -> None:
     timelines: Timelines = {}
-    rows = await session.stream(
-        statement("metrics_durations", group_by), period, execution_options={"yield_per": BATCH}
-    )
-    async for batch in rows.partitions():
+    rows = await session.stream(statement("metrics_durations", group_by), period)
+    async for batch in rows.partitions(BATCH):
         decoded = await asyncio.to_thread(_decoded, batch)
         used = {span.calendar for _, _, spans in decoded for span in spans if span.calendar is not None}
         if missing := used - set(timelines):
