@@ -107,6 +107,14 @@ def _signing_secrets(value: str) -> tuple[str, ...]:
     return secrets
 
 
+def _stripe_secrets(value: str) -> tuple[str, ...]:
+    """Signing secrets of a Stripe endpoint, several while they are being changed."""
+    secrets = _words(value)
+    if not all(secret.startswith("whsec_") and len(secret) > 20 for secret in secrets):
+        raise ValueError("must be the endpoint's signing secret: whsec_…")
+    return secrets
+
+
 def _setting(default: Any, convert: Callable[[str], Any] = str, *, secret: bool = False) -> Any:
     return field(default=default, metadata={"convert": convert, "secret": secret})
 
@@ -158,6 +166,12 @@ class Settings:
     ticket_close_days: int = _setting(14, _natural)
     import_max_bytes: int = _setting(100 * 2**20, _natural)
 
+    billing_provider: str | None = _setting(None, _one_of("stripe", "sandbox", "none"))
+    stripe_api_key: str | None = _setting(None, secret=True)
+    stripe_api_url: str = _setting("https://api.stripe.com", _http_url)
+    stripe_webhook_secret: tuple[str, ...] | None = _setting(None, _stripe_secrets, secret=True)
+    provider_timeout: float = _setting(20.0, _seconds)
+
     webhook_allow_private: bool = _setting(False, _boolean)  # noqa: FBT003 - the setting's default
 
     smtp_host: str | None = _setting(None)
@@ -177,6 +191,8 @@ class Settings:
             raise ConfigurationError("CHAT_MODEL needs OPENAI_BASE_URL or OPENAI_API_KEY")
         if self.embedding_model and not (self.openai_base_url or self.openai_api_key):
             raise ConfigurationError("EMBEDDING_MODEL needs OPENAI_BASE_URL or OPENAI_API_KEY")
+        if self.billing_provider == "stripe" and not self.stripe_api_key:
+            raise ConfigurationError("BILLING_PROVIDER=stripe needs STRIPE_API_KEY")
         if self.smtp_host:
             for name in ("mail_from", "mail_token_secret", "public_url"):
                 if not getattr(self, name):

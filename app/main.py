@@ -15,6 +15,21 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from app import health
+from app.billing.controllers import router as billing_router
+from app.billing.desk import Desk as BillingDesk
+from app.billing.providers import provider_of
+from app.billing.service.answering import BillingRecords
+from app.billing.service.cases.closing import CLOSE_SECONDS as CASES_SECONDS
+from app.billing.service.cases.closing import close_due as close_cases
+from app.billing.service.cases.openwork import BillingWork
+from app.billing.service.cases.personal import BillingData
+from app.billing.service.evidence.sending import SEND_SECONDS as EVIDENCE_SECONDS
+from app.billing.service.evidence.sending import send_waiting as send_evidence
+from app.billing.service.facts import BillingFacts, BillingRevenue
+from app.billing.service.provider.sandbox import DELIVER_SECONDS
+from app.billing.service.provider.sandbox import deliver as deliver_sandbox
+from app.billing.service.refunds.recovery import SWEEP_SECONDS as REFUND_SECONDS
+from app.billing.service.refunds.recovery import recover as recover_refunds
 from app.config import Settings
 from app.conversations import CONVERSATIONS_DATA
 from app.conversations.controllers import attachments_router
@@ -30,7 +45,7 @@ from app.jobs import JobHandler, Schedule, Service, Worker
 from app.jobs.controllers import router as jobs_router
 from app.jobs.figures import job_figures
 from app.jobs.retention import tidy
-from app.knowledge import AccountFacts, InboundMail, OpenWork, PersonalData
+from app.knowledge import AccountFacts, InboundMail, OpenWork, PersonalData, Records, Revenue
 from app.limits import purge_idle
 from app.mail import MAIL_DATA, RECEIVE_JOB, SEND_JOB, Deliverer, Mailer, Receiver
 from app.mail import sweep as sweep_mail
@@ -86,9 +101,15 @@ Prepare = Callable[[Rag], Awaitable[None]]
 PERSONAL_DATA: tuple[PersonalData, ...] = (
     *(CONVERSATIONS_DATA, MAIL_DATA, PRESENCE_DATA, RAG_DATA),
     ImportsData(),
+    BillingData(),
 )
-ACCOUNT_FACTS: tuple[AccountFacts, ...] = ()  # panels beside a ticket: what desks know of its account
-OPEN_WORK: tuple[OpenWork, ...] = (TechnicalWork(),)  # desks whose work points to things of other desks
+ACCOUNT_FACTS: tuple[AccountFacts, ...] = (BillingFacts(),)  # panels beside a ticket, about its account
+REVENUE: tuple[Revenue, ...] = (BillingRevenue(),)  # what accounts really paid
+OPEN_WORK: tuple[OpenWork, ...] = (
+    TechnicalWork(),
+    BillingWork(),
+)  # desks whose work points to things of other desks
+RECORDS: tuple[Records, ...] = (BillingRecords(),)  # desks that answer questions from their rows
 RETRY_START = 2.0  # seconds between attempts while the database is away at start
 
 
@@ -109,6 +130,7 @@ def create_app(
     are loaded and jobs are running. Both come before the first request, unless the database is away at start:
     then they are tried until they succeed.
     """
+    owns_database, database = database is None, database or Database(settings)
     app = Litestar(
         route_handlers=[
             health.router,
@@ -124,21 +146,24 @@ def create_app(
             _rag_router(settings),
             technical_router,
             imports_router(settings),
+            billing_router,
             *page_routes(settings),
         ],
         state=State(
             {
                 "settings": settings,
-                "database": database or Database(settings),
+                "database": database,
                 "rag": rag,
                 "metrics": Metrics(sources=[job_figures]),
                 "inbound_desks": inbound_desks,
                 "mailer": Mailer(settings),
                 "open_work": OPEN_WORK,
+                "records": RECORDS,
                 "technical": technical_desk(settings, rag),
+                "billing": billing_desk(settings, database, rag),
             }
         ),
-        lifespan=[_Lifespan(settings, owns_database=database is None, reach=reach, prepare=prepare)],
+        lifespan=[_Lifespan(settings, owns_database=owns_database, reach=reach, prepare=prepare)],
         dependencies={
             "session": Provide(provide_session),
             "keyed": Provide(provide_keyed_request),
@@ -233,6 +258,7 @@ class _Lifespan:
             app.state.rag = rag
             app.state.matcher = Matcher(rag.embeds)
             app.state.technical = technical_desk(self._settings, rag)
+            app.state.billing = billing_desk(self._settings, database, rag)
             stack.push_async_exit(opened.pop_all())
 
     async def _keep_opening(self, app: Litestar, stack: AsyncExitStack) -> None:
@@ -295,6 +321,14 @@ def make_worker(
     schedules.append(Schedule("presence", timedelta(seconds=PURGE_SECONDS), purge))
     schedules.append(Schedule("sla-sweep", timedelta(seconds=SWEEP_SECONDS), partial(run_sweep, database)))
     schedules.append(Schedule("import-log", timedelta(hours=PURGE_HOURS), partial(purge_imports, database)))
+    recover = partial(recover_refunds, database, provider_of(settings, database))
+    close = partial(close_cases, database, billing_desk(settings, database, rag))
+    schedules.append(Schedule("billing-close", timedelta(seconds=CASES_SECONDS), close))
+    deliver = partial(deliver_sandbox, database)
+    schedules.append(Schedule("billing-sandbox", timedelta(seconds=DELIVER_SECONDS), deliver))
+    send = partial(send_evidence, database, provider_of(settings, database))
+    schedules.append(Schedule("billing-evidence", timedelta(seconds=EVIDENCE_SECONDS), send))
+    schedules.append(Schedule("billing-refunds", timedelta(seconds=REFUND_SECONDS), recover))
     if inbound_desks is None:
         inbound_desks = [TechnicalMail(desk=desk, attachment_max_bytes=settings.attachment_max_bytes)]
     handlers = job_handlers(rag) | mail_handlers(settings, database, inbound_desks)
@@ -321,6 +355,19 @@ def technical_desk(settings: Settings, rag: Rag | None = None) -> TechnicalDesk:
         answers=DeskAnswers(lambda: rag),
         embeds=None if rag is None else rag.embeds,
         account_facts=ACCOUNT_FACTS,
+        reopen_window=timedelta(days=settings.ticket_reopen_days),
+        close_after=timedelta(days=settings.ticket_close_days),
+    )
+
+
+def billing_desk(settings: Settings, database: Database, rag: Rag | None = None) -> BillingDesk:
+    """What the billing desk needs of other rooms; without ``rag`` as long as the models are not loaded."""
+    return BillingDesk(
+        mailer=Mailer(settings),
+        provider=provider_of(settings, database),
+        answers=DeskAnswers(lambda: rag),
+        embeds=None if rag is None else rag.embeds,
+        open_work=OPEN_WORK,
         reopen_window=timedelta(days=settings.ticket_reopen_days),
         close_after=timedelta(days=settings.ticket_close_days),
     )

@@ -30,6 +30,7 @@ MODEL_MODULES = (
     "app.rag.models",
     "app.matching.models",
     "app.technical.models",
+    "app.billing.models",
 )
 _in_this_process = threading.Lock()
 INI = Path(__file__).parent.parent / "alembic.ini"

@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.billing.seeding import load_billing
 from app.database import Database
 from app.exceptions import ConfigurationError, TrideskError
 from app.identity import Role
@@ -85,6 +86,7 @@ async def _load(session: AsyncSession, company: dict[str, Any]) -> None:
             email=each["email"],
             account_id=accounts[each["account"]] if each.get("account") else None,
             role=Role(each["role"]),
+            sees_account=each.get("sees_account", False),
         )
     shelves = {
         each["slug"]: (
@@ -94,6 +96,7 @@ async def _load(session: AsyncSession, company: dict[str, Any]) -> None:
     }
     for page in company["documents"]:
         await documents.take_in(session, _upload(page, shelves, accounts))
+    await load_billing(session, accounts)
 
 
 def _upload(page: dict[str, Any], shelves: dict[str, UUID], accounts: dict[str, UUID]) -> documents.Upload:

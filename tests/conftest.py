@@ -26,6 +26,9 @@ from app.identity import service as identity
 from app.main import create_app
 from app.rag.runtime import Rag, open_rag
 from app.setup import bring_up_to_date
+from tests.callers import caller
+
+__all__ = ["caller"]  # a fixture
 
 _numbers = itertools.count(1)
 

@@ -31,6 +31,7 @@ COMMANDS = [
     "ask",
     "eval",
     "keys",
+    "ledger",
     "openapi",
 ]
 

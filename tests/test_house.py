@@ -106,13 +106,12 @@ class TestSettings:
     @pytest.mark.parametrize("name", SECRETS)
     def test_a_secret_is_neither_described_nor_quoted_in_an_error(self, name):
         signing = "whsec_" + base64.b64encode(b"hush" * 6).decode()
-        good = {"jwt_secret": "hush " * 8, "inbound_mail_secret": signing}.get(
-            name, "postgresql://user:hush@host/db"
-        )
+        signing_secrets = dict.fromkeys(("inbound_mail_secret", "stripe_webhook_secret"), signing)
+        good = {"jwt_secret": "hush " * 8, **signing_secrets}.get(name, "postgresql://user:hush@host/db")
         described = Settings.from_environment({name.upper(): good}).describe()
         assert described[name.upper()] == MASK
         assert "hush" not in json.dumps(described)
-        if name not in {"openai_api_key", "smtp_password"}:  # any text is one
+        if name not in {"openai_api_key", "smtp_password", "stripe_api_key"}:  # any text is one
             with pytest.raises(ConfigurationError) as caught:
                 Settings.from_environment({name.upper(): "hush"})
             assert "hush" not in str(caught.value)

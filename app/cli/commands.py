@@ -17,6 +17,7 @@ click.rich_click.COMMAND_GROUPS = {
         {"name": "Run", "commands": ["up", "serve", "worker", "migrate", "doctor"]},
         {"name": "Documents", "commands": ["ingest", "search", "ask", "eval"]},
         {"name": "Access and clients", "commands": ["keys", "openapi"]},
+        {"name": "Billing", "commands": ["ledger"]},
     ]
 }
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -239,3 +240,21 @@ def revoke(key_id: UUID) -> None:
     from app.cli import process
 
     process.run(lambda _: command.revoke(key_id))
+
+
+@cli.group()
+def ledger() -> None:
+    """Look after the billing ledger."""
+
+
+@ledger.command()
+@as_json
+def verify(*, as_json: bool) -> None:
+    """Prove the ledger by its entries alone, then compare the desk's rows with it.
+
+    Exit code 1 when something does not hold; each such thing is a line.
+    """
+    from app.cli import ledger as command
+    from app.cli import process
+
+    process.run(lambda _: command.verify(as_json=as_json))

@@ -11,6 +11,7 @@ from app.cli.common import open_database, printable, quiet_settings
 from app.cli.terminal import output
 from app.database import Database
 from app.identity import SYSTEM
+from app.knowledge import RecordCitation
 from app.rag.evidence import Composition, section
 from app.rag.retrieval import Hit, Scope
 from app.rag.runtime import open_rag
@@ -72,6 +73,9 @@ async def _stream(asking: Asking, database: Database) -> None:
             f"\n{view.outcome}, confidence {view.confidence:.2f}, {view.model}", style="dim", markup=False
         )
         for number, citation in enumerate(numbering.citations, start=1):
+            if isinstance(citation, RecordCitation):
+                output.print(f"[{number}] {printable(citation.label)}", markup=False)
+                continue
             place = " > ".join((citation.title, *citation.heading_path))
             output.print(f"[{number}] {printable(place)}", markup=False)
             quote = json.dumps(" ".join(citation.quote.split())[:300], ensure_ascii=False)

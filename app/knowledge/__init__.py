@@ -5,15 +5,17 @@ Whoever implements one of these protocols registers it in ``main``; each method 
 
 from app.knowledge.answers import Answers, Asked, Draft, Exchange, Passage, Retrieved
 from app.knowledge.citations import ChunkCitation, Citation, Outcome, RecordCitation
-from app.knowledge.desks import AccountFacts, OpenWork, WorkCount, WorkItem
+from app.knowledge.desks import AccountFacts, Amount, OpenWork, Revenue, WorkCount, WorkItem
 from app.knowledge.mail import InboundMail, MailAttachment, ReceivedMail
 from app.knowledge.notes import PublishedNote, ResolutionNote
 from app.knowledge.people import PersonalData
+from app.knowledge.records import Records, RecordStatement, Told
 from app.knowledge.threads import Thread
 from app.knowledge.vectors import Embeds
 
 __all__ = [
     "AccountFacts",
+    "Amount",
     "Answers",
     "Asked",
     "ChunkCitation",
@@ -30,9 +32,13 @@ __all__ = [
     "PublishedNote",
     "ReceivedMail",
     "RecordCitation",
+    "RecordStatement",
+    "Records",
     "ResolutionNote",
     "Retrieved",
+    "Revenue",
     "Thread",
+    "Told",
     "WorkCount",
     "WorkItem",
 ]

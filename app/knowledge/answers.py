@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any, Protocol
 from uuid import UUID
 
@@ -144,8 +145,12 @@ class Answers(Protocol):
         exclude: Thread | None = None,
         collections: Sequence[UUID] | None = None,
         limit: int = 10,
+        as_of: datetime | None = None,
     ) -> list[Passage]:
-        """What the caller may read, best first; without the note of the case ``exclude``."""
+        """What the caller may read, best first; without the note of the case ``exclude``.
+
+        ``as_of``: of the documents that were valid then, not now.
+        """
         ...
 
     async def retrieve(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Protocol
 from uuid import UUID
 
@@ -22,6 +23,29 @@ class AccountFacts(Protocol):
         self, session: AsyncSession, account_id: UUID, *, principal: Principal
     ) -> Mapping[str, Any]:
         """Facts that the caller may see, as JSON can tell them; empty when there are none."""
+        ...
+
+
+class Amount(msgspec.Struct, frozen=True, kw_only=True):
+    """Minor units of a currency; 10^-exponent of it is one unit."""
+
+    amount: int
+    currency: Annotated[str, Meta(examples=["EUR"])]
+    exponent: Annotated[int, Meta(ge=0, le=4)]
+
+
+class Revenue(Protocol):
+    """What accounts really paid."""
+
+    name: str  # of the desk: ``billing``
+
+    async def net_paid(
+        self, session: AsyncSession, accounts: Sequence[UUID], *, as_of: datetime | None = None
+    ) -> Mapping[UUID, Sequence[Amount]]:
+        """For each account what it paid, less what was paid back or taken by disputes, until ``as_of``.
+
+        An amount a currency: nobody adds currencies up. Accounts that never paid are left out.
+        """
         ...
 
 
@@ -49,6 +73,10 @@ class OpenWork(Protocol):
     """A desk whose cases point to other desks' things."""
 
     name: str  # of the desk: ``technical``
+
+    async def item(self, session: AsyncSession, thing: Thread, *, principal: Principal) -> WorkItem | None:
+        """A thing of this desk, if it is one and the caller may see it."""
+        ...
 
     async def pointing_to(
         self, session: AsyncSession, thing: Thread, *, principal: Principal

@@ -25,6 +25,7 @@ from app.matching.service.indexing import (
     set_audience,
 )
 from app.matching.service.matcher import Matcher
+from app.matching.words_only import WordsOnly
 
 __all__ = [
     "DUPLICATE_FROM",
@@ -34,6 +35,7 @@ __all__ = [
     "Match",
     "Matcher",
     "Vectors",
+    "WordsOnly",
     "fold_statistics",
     "forget_words",
     "index",

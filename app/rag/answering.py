@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.knowledge import Outcome
+from app.knowledge import Outcome, RecordStatement, Told
 from app.rag.abstention import NOTHING_FOUND, WEAK_EVIDENCE, confidence, outcome_for
 from app.rag.completions import Completer, CompletionUnavailableError
 from app.rag.embeddings import Embedder, EmbeddingUnavailableError, Vectors
@@ -20,7 +20,7 @@ from app.rag.evidence import Composition, Evidence, Material, Statement, Turn
 from app.rag.extractive import extract
 from app.rag.followup import stand_alone
 from app.rag.prompts import REWRITE_TOKENS, rewrite_prompt
-from app.rag.retrieval import Retriever, Scope
+from app.rag.retrieval import Hit, Retriever, Scope
 from app.rag.tokens import Tokenizer
 from app.rag.writing import Writer
 
@@ -28,7 +28,12 @@ EXTRACTIVE = "extractive"
 READER_LEFT = "reader_left"
 HITS = 10
 REWRITE_SECONDS = 10.0  # a reader waits for the rewriting in silence; then the topic is carried over by hand
+NO_RECORDS = "no_such_records"
+RULES = 2  # sentences of documents beside those of records
 LONGER = 400  # characters by which a rewritten question may be longer
+
+
+Part = Statement | RecordStatement | Composition
 
 
 class Answerer:
@@ -71,12 +76,27 @@ class Answerer:
         embedding: Vectors | None,
         history: Sequence[Turn],
         scope: Scope,
+        told: Told | None = None,
     ) -> Material:
-        """Search for the question; the only part that needs the database."""
-        hits = await self._retriever.search(
-            session, query=standalone, embedding=embedding, scope=scope, limit=HITS
+        """Search for the question; the only part that needs the database.
+
+        ``told``: what a desk's rows say to it. Then documents are looked for only where they may add the
+        rules, those that were valid at its moment.
+        """
+        hits: Sequence[Hit] = ()
+        if told is None or (told.policy and told.statements):
+            if told is not None and told.as_of is not None and scope.as_of is None:
+                scope = replace(scope, as_of=told.as_of)
+            hits = await self._retriever.search(
+                session, query=standalone, embedding=embedding, scope=scope, limit=HITS
+            )
+        return Material(
+            question=question,
+            standalone=standalone,
+            history=tuple(history),
+            hits=tuple(hits),
+            told=told,
         )
-        return Material(question=question, standalone=standalone, history=tuple(history), hits=tuple(hits))
 
     def compose(self, material: Material) -> Composing:
         """The answer as it comes about: ``async for part in answerer.compose(material)``."""
@@ -107,7 +127,7 @@ class Composing:
         self._material = material
         self._embedder = embedder
         self._writer = writer
-        self._shown: list[Statement] = []
+        self._shown: list[Statement | RecordStatement] = []
         self._base = Composition(
             outcome=Outcome.ABSTAINED,
             reason=NOTHING_FOUND,
@@ -118,7 +138,34 @@ class Composing:
             evidence=tuple(Evidence(rank, hit) for rank, hit in enumerate(material.hits, start=1)),
         )
 
-    async def __aiter__(self) -> AsyncGenerator[Statement | Composition, None]:
+    async def __aiter__(self) -> AsyncGenerator[Part, None]:
+        told = self._material.told
+        if told is None:
+            async for part in self._from_documents():
+                yield part
+            return
+        for each in told.statements:
+            self._shown.append(each)
+            yield each
+        if not told.statements:
+            yield replace(self._base, reason=NO_RECORDS)
+            return
+        base = replace(self._base, outcome=Outcome.ANSWERED, reason=None, confidence=1.0)
+        if self._material.hits:
+            async for part in self._rules():
+                yield part
+        yield replace(base, statements=tuple(self._shown))
+
+    async def _rules(self) -> AsyncGenerator[Statement, None]:
+        """What documents add to what rows say: a few sentences, and none unless the evidence is good."""
+        extraction = await extract(self._material.standalone, self._material.hits, self._embedder)
+        if outcome_for(confidence(extraction.signals)) is not Outcome.ANSWERED:
+            return
+        for statement in extraction.statements[:RULES]:
+            self._shown.append(statement)
+            yield statement
+
+    async def _from_documents(self) -> AsyncGenerator[Statement | Composition, None]:
         asked = self._material.headline or self._material.standalone
         extraction = await extract(asked, self._material.hits, self._embedder)
         value = confidence(extraction.signals)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -99,9 +100,12 @@ class DeskAnswers:
         exclude: Thread | None = None,
         collections: Sequence[UUID] | None = None,
         limit: int = 10,
+        as_of: datetime | None = None,
     ) -> list[Passage]:
         """See ``knowledge.Answers``."""
-        scope = await _scope(session, principal.audiences, exclude=exclude, collections=collections)
+        scope = await _scope(
+            session, principal.audiences, exclude=exclude, collections=collections, as_of=as_of
+        )
         hits = await self._search(session, asked, scope, limit=limit)
         return _passages(hits, await _cases(session, hits, principal))
 
@@ -188,12 +192,14 @@ async def _scope(
     *,
     exclude: Thread | None,
     collections: Sequence[UUID] | None,
+    as_of: datetime | None = None,
 ) -> Scope:
     note = None if exclude is None else await notes.published(session, exclude)
     return Scope(
         audiences=audiences,
         collections=None if collections is None else tuple(collections),
         excluded=None if note is None else note.document_id,
+        as_of=as_of,
     )
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from app.knowledge import Outcome
+from app.knowledge import Outcome, RecordStatement, Told
 from app.rag.retrieval import Hit
 
 # What models write for "see evidence n": [1], [1, 2], [^1], and the brackets that some were trained on.
@@ -93,7 +93,8 @@ class Material:
     """A question and what was found for it.
 
     ``headline``: of a long text the line that says what it is about. What was found is compared with that:
-    with names, greetings and circumstances in it, no evidence would ever look good enough.
+    with names, greetings and circumstances in it, no evidence would ever look good enough. ``told``: what a
+    desk's own rows say, of a question about the reader's own matters.
     """
 
     question: str
@@ -101,6 +102,7 @@ class Material:
     history: tuple[Turn, ...]
     hits: tuple[Hit, ...]
     headline: str | None = None
+    told: Told | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +111,7 @@ class Composition:
 
     outcome: Outcome
     reason: str | None
-    statements: tuple[Statement, ...]
+    statements: tuple[Statement | RecordStatement, ...]
     confidence: float
     model: str
     extractive: bool

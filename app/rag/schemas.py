@@ -233,6 +233,10 @@ class AnswerRequest(_Request, frozen=True, kw_only=True):
     question: Question
     collections: Collections | None = None
     as_of: Moment | None = None
+    account_id: Annotated[
+        UUID | None,
+        Meta(description="Staff: the account whose invoices, payments and plan the question may be about."),
+    ] = None
 
 
 class AnswerSource(_Shown, frozen=True, kw_only=True):

@@ -20,15 +20,17 @@ import msgspec
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as ASGIScope
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database, is_database_away
 from app.exceptions import DatabaseUnavailableError, TrideskError
 from app.idempotency import KeyedRequest, Replay, Reservation, reserve
 from app.idempotency.exceptions import ReplayErasedError
 from app.identity import Principal
-from app.knowledge import Outcome
+from app.knowledge import Outcome, Records, Told
 from app.problems import problem_members
-from app.rag.evidence import Composition, Material, Statement, Turn
+from app.rag.answering import Part
+from app.rag.evidence import Composition, Material, Turn
 from app.rag.exceptions import AnswerNotFoundError
 from app.rag.retrieval import Scope
 from app.rag.runtime import Rag
@@ -40,7 +42,6 @@ from app.redaction import redact
 logger = logging.getLogger(__name__)
 
 HEARTBEAT = 10.0  # seconds of silence after which a comment line keeps proxies from closing the stream
-Part = Statement | Composition
 
 
 class EventStream(ServerSentEvent):
@@ -78,9 +79,11 @@ class Asking:
     question: str
     collections: tuple[UUID, ...] | None = None
     as_of: datetime | None = None
+    account_id: UUID | None = None  # whose matters a member of the staff asks about
     chat_id: UUID | None = None
     heartbeat: float = HEARTBEAT
     keyed: KeyedRequest | None = None
+    records: Sequence[Records] = ()
 
     async def retrieve(self) -> Material:
         """Understand the question and search; the first thing, so that its errors are answered as errors."""
@@ -97,6 +100,7 @@ class Asking:
             as_of=as_of(self.principal, self.as_of),
         )
         async with self.database.session() as session:
+            told = await self._told(session, standalone)
             return await self.rag.answerer.retrieve(
                 session,
                 question=question,
@@ -104,7 +108,18 @@ class Asking:
                 embedding=embedding,
                 history=history,
                 scope=scope,
+                told=told,
             )
+
+    async def _told(self, session: AsyncSession, question: str) -> Told | None:
+        """What the first desk says whose rows the question is about; collections asked for are documents."""
+        if self.collections is not None:
+            return None
+        for source in self.records:
+            told = await source.tell(session, question, principal=self.principal, account_id=self.account_id)
+            if told is not None:
+                return told
+        return None
 
     async def answer(self) -> AnswerView:
         """The whole answer, stored; the same one for a retry with the same key, which asks no model."""

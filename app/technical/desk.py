@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from app.exceptions import UnavailableError
 from app.knowledge import AccountFacts, Answers, Embeds
 from app.mail import Mailer
-from app.matching import Matcher
+from app.matching import Matcher, WordsOnly
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,18 +26,3 @@ class Desk:
     def matcher(self) -> Matcher:
         """Compares tickets by words and meaning; by words alone while the model is not loaded."""
         return Matcher(self.embeds or WordsOnly())
-
-
-class WordsOnly:
-    """``Embeds`` of no model: nothing has a vector under it."""
-
-    model_id = 0
-    dimensions = 1
-
-    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        """Always ``UnavailableError``."""
-        raise UnavailableError("The embedding model is not loaded.")
-
-    async def embed_query(self, text: str) -> Sequence[float]:
-        """Always ``UnavailableError``."""
-        raise UnavailableError("The embedding model is not loaded.")

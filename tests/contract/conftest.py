@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from app.main import create_app
 from app.requests import wrap_in_context
 from tests.live import serve
 
+ABSENT = "019a0000-0000-7000-8000-000000000001"
 METHODS = {"get", "post", "put", "patch", "delete", "head", "options"}
 
 
@@ -31,6 +33,12 @@ class Operation:
     @property
     def is_public(self) -> bool:
         return self.node.get("security") == []
+
+    @property
+    def address(self) -> str:
+        """Its path with ids of nothing."""
+        path = re.sub(r"\{\w*(?:version|job_id)\w*\}", "2147483647", self.path)
+        return re.sub(r"\{\w+\}", ABSENT, path)
 
 
 def operations_of(document: dict[str, Any]) -> list[Operation]:

@@ -54,6 +54,23 @@ def release_fields(url: str, key: str) -> None:
             client.patch(f"/v1/technical/fields/{each['id']}", json={"required_on": "none"})
 
 
+def imported(client: httpx.Client, name: str) -> dict[str, str]:
+    """Ids of things of a payment provider."""
+    items = {
+        "invoice": {"status": "open", "total": 0},
+        "payment": {"status": "succeeded", "amount": 1000},
+        "refund": {"status": "succeeded", "amount": 100, "payment": name},
+    }
+    found = {}
+    for kind, item in items.items():
+        body = {"items": [item | {"external_id": name, "currency": "EUR"}]}
+        response = client.post(
+            f"/v1/billing/{kind}s/import", json=body, headers={"Idempotency-Key": f"{kind}-{name}"}
+        )
+        found[f"{kind}_id"] = response.json()["items"][0]["result"]["id"]
+    return found
+
+
 @pytest.fixture(scope="module")
 def existing(server, keys) -> dict[str, str]:
     """An id of each kind of thing, by the parameter's name; none is a caller's own."""
@@ -84,6 +101,7 @@ def existing(server, keys) -> dict[str, str]:
                 "/v1/technical/macros", name=name, body="Hello {{requester.name}}", visibility="shared"
             ),
             "view_id": make("/v1/technical/views", name=name, visibility="shared"),
+            **imported(client, name),
         }
 
 

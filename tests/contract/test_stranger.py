@@ -14,7 +14,7 @@ import httpx
 import pytest
 from litestar import Litestar
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app import events
 from app.database import Database
@@ -29,6 +29,20 @@ DELIVERY = """
 insert into webhook_delivery (endpoint_id, event_id, transaction, number, type, subject_type, subject_id)
 select CAST(:endpoint AS uuid), id, transaction, number, type, subject_type, subject_id
 from event where id = CAST(:event AS uuid) returning id
+"""
+
+CREDIT_NOTE = """
+with bill as (
+    insert into invoice (provider, external_id, account_id, currency, exponent, status)
+    values ('sandbox', :name, CAST(:account AS uuid), 'EUR', 2, 'open') returning id, account_id
+)
+insert into credit_note
+    (provider, external_id, account_id, invoice_id, currency, exponent, subtotal, tax, total, reduces)
+select 'tridesk', :name, account_id, id, 'EUR', 2, 100, 0, 100, 100 from bill returning id
+"""
+PAYMENT = """
+insert into payment (provider, external_id, account_id, status, amount, captured, currency, exponent)
+values ('manual', :of, :account, 'succeeded', 1000, 1000, 'EUR', 2) returning id
 """
 
 
@@ -83,7 +97,9 @@ async def make(world: World) -> dict[str, Any]:
     made["field_id"] = await world.make(admin, "/v1/technical/fields", **custom)
     made["macro_id"] = await world.make(admin, "/v1/technical/macros", name=name, body="Hello.")
     made["view_id"] = await world.make(admin, "/v1/technical/views", name=name)
-    made["import_id"] = await make_import(admin)
+    case = {"kind": "invoice_question", "subject": name, "description": "What is this for?"}
+    made["case_id"] = await world.make(owner, "/v1/billing/cases", **case)
+    made |= {"import_id": await make_import(admin)} | await make_credits(world, name)
     address = f"{uuid4()}@example.com"
     made["suppression_id"] = await world.make(admin, "/v1/mail/suppressions", address=address)
     hours = [{"weekday": "monday", "opens": "09:00", "closes": "17:00"}]
@@ -100,7 +116,53 @@ async def make(world: World) -> dict[str, Any]:
     made["delivery_id"] = await world.session.scalar(text(DELIVERY), delivery)
     await enqueue(world.session, f"stranger.{uuid4()}", IngestJob(document_id=uuid4(), version=1))
     made["job_id"] = await world.session.scalar(text("select max(id) from pgqueuer"))
+    return made | await make_mirror(world) | await make_billing(world)
+
+
+async def make_mirror(world: World) -> dict[str, Any]:
+    """One of each of the payment provider's things, as the customer's account has them."""
+    name = f"stranger-{uuid4()}"
+    own = {"account_id": str(world.account_id), "currency": "EUR", "external_id": name}
+    taken = {"external_id": name, "currency": "EUR", "payment": name, "amount": 100}
+    plan = {"plan": "basic", "status": "active", "unit_amount": 1000, "interval": "month"}
+    things = {
+        "subscription": own | plan,
+        "invoice": own | {"status": "open", "total": 0},
+        "payment": own | {"status": "succeeded", "amount": 1000},
+        "refund": taken | {"status": "succeeded"},
+        "dispute": taken | {"status": "needs_response"},
+    }
+    made: dict[str, Any] = {}
+    for kind, item in things.items():
+        route, key = f"/v1/billing/{kind}s/import", {"Idempotency-Key": f"{kind}-{name}"}
+        sent = await world.admin.post(route, json={"items": [item]}, headers=key)
+        assert sent.is_success, sent.text
+        made[f"{kind}_id"] = sent.json()["items"][0]["result"]["id"]
     return made
+
+
+async def make_billing(world: World) -> dict[str, Any]:
+    """Of the billing desk, on a payment of the customer's account."""
+    engine = world.session.bind
+    assert isinstance(engine, AsyncEngine)
+    async with engine.begin() as connection:
+        paid = await connection.execute(text(PAYMENT), {"of": f"pi_{uuid4()}", "account": world.account_id})
+        payment = {"payment_id": str(paid.scalar_one()), "amount": 100, "currency": "EUR", "reason": "other"}
+    asked = await world.owner.post(
+        "/v1/billing/refund-requests", json=payment, headers={"Idempotency-Key": str(uuid4())}
+    )
+    assert asked.is_success, asked.text
+    return {"refund_request_id": asked.json()["id"], "policy_version": 1}
+
+
+async def make_credits(world: World, name: str) -> dict[str, Any]:
+    credit = {"kind": "service", "amount": 100, "currency": "EUR", "reason": name}
+    route = f"/v1/billing/accounts/{world.account_id}/credits"
+    granted = await world.admin.post(route, json=credit, headers={"Idempotency-Key": name})
+    assert granted.is_success, granted.text
+    billed = {"name": name, "account": world.account_id}
+    note_id = await world.session.scalar(text(CREDIT_NOTE), billed)
+    return {"credit_id": granted.json()["id"], "credit_note_id": note_id}
 
 
 async def make_import(admin: httpx.AsyncClient) -> str:
@@ -148,7 +210,9 @@ async def ask(client: httpx.AsyncClient, operation: Operation, ids: dict[str, An
     """The operation with these ids, and with the body that the document gives as its example."""
     content = operation.node.get("requestBody", {}).get("content", {})
     body = content[JSON]["example"] if JSON in content else None
-    return await client.request(operation.method.upper(), operation.path.format(**ids), json=body)
+    key = {"Idempotency-Key": str(uuid4())} if operation.method == "post" else {}
+    path = operation.path.format(**ids)
+    return await client.request(operation.method.upper(), path, json=body, headers=key)
 
 
 async def test_a_customer_of_another_account_gets_404_for_every_id(operations, world):
@@ -156,7 +220,7 @@ async def test_a_customer_of_another_account_gets_404_for_every_id(operations, w
     taking = [each for each in operations if parameters(each) and not each.is_public]
     made = await make(world)
     await world.session.commit()
-    unknown = {name: 2**53 - 1 if name == "job_id" else uuid4() for name in made}
+    unknown = {name: uuid4() for name in made} | {"job_id": 2**53 - 1, "policy_version": 2**31 - 1}
     wrong = {}
     for each in taking:
         missing = set(parameters(each)) - set(made)
@@ -217,6 +281,12 @@ async def test_the_owner_is_let_in_where_the_stranger_is_not(operations, world):
     }
     assert let_in >= {
         "get_account",
+        "get_account_balance",
+        "get_account_facts",
+        "get_credit_grant",
+        "get_credit_note",
+        "list_credit_grants",
+        "get_refund_request",
         "get_person",
         "export_person",
         "get_chat",

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.main import create_app
+from app.spreadsheets import FORMULAS, lines
 from app.technical.importing.mapping import Reading, to_ticket
 from app.technical.importing.records import lay_out, read_records
 from app.technical.service import exporting
 from app.technical.service.listing import TicketFilter
-from app.technical.utils.spreadsheets import FORMULAS, lines
 from tests.live import serve
 from tests.technical.test_tickets import PATH
 

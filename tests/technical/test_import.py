@@ -14,7 +14,7 @@ from app.database import Database
 from app.jobs import LAST_ATTEMPT
 from app.main import make_worker
 from app.technical.service.importing import purge
-from tests.technical.conftest import MakeCaller
+from tests.callers import MakeCaller
 from tests.technical.folding import rebuild, state_of
 from tests.technical.imports import ROUTE, Desk, as_csv, jsonl, zammad, zendesk
 

@@ -16,7 +16,7 @@ from litestar import Litestar
 from sqlalchemy import text
 
 from app.database import Database
-from tests.technical.conftest import MakeCaller
+from tests.callers import MakeCaller
 from tests.technical.folding import rebuild, state_of
 from tests.technical.imports import Desk, jsonl
 

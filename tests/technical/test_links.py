@@ -11,7 +11,7 @@ import pytest
 from app.events import Subject
 from app.technical.constants import Relation
 from app.technical.service.openwork import TechnicalWork
-from tests.technical.conftest import Caller
+from tests.callers import Caller
 from tests.technical.test_merging import merge
 from tests.technical.test_tickets import PATH, move
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from tests.technical.conftest import Caller
+from tests.callers import Caller
 from tests.technical.test_teams import events_of, join, make_team
 from tests.technical.test_tickets import move
 

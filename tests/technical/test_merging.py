@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from tests.technical.conftest import Caller
+from tests.callers import Caller
 from tests.technical.test_tickets import PATH, move, write
 
 ALIKE = (

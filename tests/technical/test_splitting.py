@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from tests.technical.conftest import Caller
+from tests.callers import Caller
 from tests.technical.test_merging import bodies, clocks, get, merge, numbers, unmerge, waiting
 from tests.technical.test_tickets import PATH, write
 

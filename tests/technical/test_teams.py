@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from app.technical.service.sweeping import assign_waiting
-from tests.technical.conftest import Caller
+from tests.callers import Caller
 
 TEAMS = "/v1/technical/teams"
 TICKETS = "/v1/technical/tickets"

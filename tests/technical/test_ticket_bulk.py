@@ -7,7 +7,7 @@ import random
 from typing import Any
 from uuid import uuid4
 
-from tests.technical.conftest import Caller
+from tests.callers import Caller
 from tests.technical.test_macros import make_macro
 from tests.technical.test_teams import events_of, join, make_team
 from tests.technical.test_tickets import move

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.technical.constants import TRANSITIONS, Mover, Status
-from tests.technical.conftest import Caller
+from tests.callers import Caller
 
 PATH = "/v1/technical/tickets"
 

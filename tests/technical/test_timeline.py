@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.technical.constants import Status
-from tests.technical.conftest import Caller
+from tests.callers import Caller
 from tests.technical.folding import rebuild, state_of
 from tests.technical.test_merging import merge, unmerge
 from tests.technical.test_tickets import PATH, move, write

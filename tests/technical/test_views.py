@@ -14,7 +14,7 @@ from sqlalchemy import text
 from app.identity import SYSTEM
 from app.technical.schemas.views import ViewFilter
 from app.technical.service.views import filter_of
-from tests.technical.conftest import Caller
+from tests.callers import Caller
 from tests.technical.test_teams import events_of
 
 VIEWS = "/v1/technical/views"

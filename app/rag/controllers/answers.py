@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Controller, MediaType, Request, Response, get, post
+from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import convert
@@ -82,6 +83,7 @@ class AnswerController(Controller):
         database: NamedDependency[Database],
         principal: NamedDependency[Principal],
         keyed: NamedDependency[KeyedRequest | None],
+        state: State,
     ) -> Response[AnswerView]:
         """Answer a question from the documents that the caller may read, each sentence with its source.
 
@@ -97,7 +99,9 @@ class AnswerController(Controller):
                 question=data.question,
                 collections=tuple(data.collections) if data.collections else None,
                 as_of=data.as_of,
+                account_id=data.account_id if principal.is_staff else None,
                 keyed=keyed,
+                records=state.records,
             ),
             request,
         )
@@ -205,6 +209,7 @@ class ChatController(Controller):
         database: NamedDependency[Database],
         principal: NamedDependency[Principal],
         keyed: NamedDependency[KeyedRequest | None],
+        state: State,
     ) -> Response[AnswerView]:
         """Ask the next question of a chat; answered as `POST /v1/rag/answers` answers, streaming included."""
         return await respond(
@@ -217,6 +222,7 @@ class ChatController(Controller):
                 as_of=data.as_of,
                 chat_id=chat_id,
                 keyed=keyed,
+                records=state.records,
             ),
             request,
         )

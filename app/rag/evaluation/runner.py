@@ -157,7 +157,8 @@ async def _judge_answers(
     unsupported: list[tuple[float, float]] = []
     for question in questions:
         composition = await _answer(database, rag, question.question)
-        statements = composition.statements if composition.outcome is not Outcome.ABSTAINED else ()
+        shown = composition.statements if composition.outcome is not Outcome.ABSTAINED else ()
+        statements = [each for each in shown if isinstance(each, Statement)]
         answered.append(bool(statements))
         spans = await _spans(database, statements)
         valid.append((float(sum(quote == stored for quote, stored in spans)), float(len(spans))))

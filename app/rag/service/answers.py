@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identity import Principal
 from app.identity.service import hold_person
-from app.knowledge import ChunkCitation, Citation, Outcome
-from app.rag.answering import READER_LEFT
+from app.knowledge import ChunkCitation, Citation, Outcome, RecordCitation, RecordStatement
+from app.rag.answering import NO_RECORDS, READER_LEFT
 from app.rag.constants import Rating
 from app.rag.evidence import MARKER, Composition, Evidence, Material, Statement, section
 from app.rag.exceptions import AnswerNotFoundError
@@ -27,8 +27,10 @@ from app.redaction import redact
 
 NOT_FOUND_TEXT = "The documents do not answer this question."
 CLOSEST_TEXT = "The closest passages are: {places}."
+NO_RECORDS_TEXT = "There is nothing on record here that answers this question."
 WITHHELD_TEXT = "This answer rests on documents that are no longer available to you."
 UNFINISHED_TEXT = "The reader left before this was answered."
+OWNER = "account_id"  # in a stored record citation: whose it is
 SOURCES_GONE = "sources_unavailable"
 CLOSEST = 3
 # Where Markdown or HTML would begin an image, a link or a tag.
@@ -39,19 +41,23 @@ class Numbering:
     """Numbers each distinct span in order of first use, and writes the answer's text."""
 
     def __init__(self) -> None:
-        self.citations: list[ChunkCitation] = []
+        self.citations: list[Citation] = []
+        self.owners: dict[UUID, UUID] = {}  # of cited records: whose account's each is
         self.text = ""
-        self._numbers: dict[tuple[UUID, int, int], int] = {}
+        self._numbers: dict[tuple[Any, ...], int] = {}
 
-    def add(self, statement: Statement) -> tuple[str, int, ChunkCitation | None]:
+    def add(self, statement: Statement | RecordStatement) -> tuple[str, int, Citation | None]:
         """The next piece of text, its citation's number, and the citation when it is new."""
-        key = (statement.hit.chunk_id, statement.start, statement.end)
+        key = _span(statement)
         fresh = key not in self._numbers
         if fresh:
             self.citations.append(_citation(statement))
             self._numbers[key] = len(self.citations)
+            if isinstance(statement, RecordStatement):
+                self.owners[statement.citation.id] = statement.account_id
         number = self._numbers[key]
-        lead = "\n- " if statement.item else "\n" if self.text.rpartition("\n")[2].startswith("- ") else " "
+        is_item = isinstance(statement, Statement) and statement.item
+        lead = "\n- " if is_item else "\n" if self.text.rpartition("\n")[2].startswith("- ") else " "
         piece = f"{lead if self.text else lead.lstrip()}{unmarked(statement.text)} [{number}]"
         self.text += piece
         return piece, number, self.citations[-1] if fresh else None
@@ -71,6 +77,8 @@ def abstention_text(composition: Composition) -> str:
     """What to say instead of an answer: that there is none, and what came closest."""
     if composition.reason == READER_LEFT:
         return UNFINISHED_TEXT
+    if composition.reason == NO_RECORDS:
+        return NO_RECORDS_TEXT
     places = list(dict.fromkeys(_place(each) for each in composition.evidence))
     if not places:
         return NOT_FOUND_TEXT
@@ -97,7 +105,7 @@ async def store(
         outcome=composition.outcome,
         reason=composition.reason,
         text=numbering.text if composition.statements else abstention_text(composition),
-        citations=msgspec.to_builtins(numbering.citations),
+        citations=[_kept(each, numbering.owners) for each in numbering.citations],
         evidence=[_record(each) for each in composition.evidence],
         confidence=round(composition.confidence, 4),
         model=composition.model,
@@ -135,7 +143,10 @@ async def show_to(
         .where(key.in_(cited), readable(principal, DocumentVersion), readable(principal))
     )
     visible = {(row.document_id, row.number) for row in rows}
-    return [show(answer, withheld=not _cited(answer) <= visible) for answer in answers]
+    return [
+        show(answer, withheld=not (_cited(answer) <= visible and _sees_records(answer, principal)))
+        for answer in answers
+    ]
 
 
 async def rate(
@@ -228,7 +239,30 @@ def _place(evidence: Evidence) -> str:
     return unmarked(" ".join(" > ".join((evidence.hit.title, *section(evidence.hit)[-1:])).split()))
 
 
-def _citation(statement: Statement) -> ChunkCitation:
+def _sees_records(answer: Answer, principal: Principal) -> bool:
+    """Whether the reader may see, now, what the cited records' accounts have."""
+    owners = {row[OWNER] for row in answer.citations if OWNER in row}
+    mine = str(principal.account_id) if principal.sees_account else None
+    return principal.is_staff or owners <= {mine}
+
+
+def _kept(citation: Citation, owners: dict[UUID, UUID]) -> dict[str, Any]:
+    """A citation as it is stored: of a record with the account, which its readers do not see."""
+    row: dict[str, Any] = msgspec.to_builtins(citation)
+    if isinstance(citation, RecordCitation):
+        row[OWNER] = str(owners[citation.id])
+    return row
+
+
+def _span(statement: Statement | RecordStatement) -> tuple[Any, ...]:
+    if isinstance(statement, RecordStatement):
+        return (statement.citation.type, statement.citation.id, statement.citation.label)
+    return (statement.hit.chunk_id, statement.start, statement.end)
+
+
+def _citation(statement: Statement | RecordStatement) -> Citation:
+    if isinstance(statement, RecordStatement):
+        return statement.citation
     hit = statement.hit
     return ChunkCitation(
         document_id=hit.document_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -15,27 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identity.constants import Role
 from app.identity.guards import require
-from app.requests import refuse_field
+from app.periods import From, To, period
+from app.spreadsheets import BOM, lines
 from app.technical.schemas.metrics import GroupBy, Metrics, MetricsReport
 from app.technical.service import metrics
-from app.technical.utils.spreadsheets import BOM, lines
 
-LONGEST = timedelta(days=3 * 366)
-USUAL = timedelta(days=30)
-
-From = Annotated[
-    datetime | None,
-    QueryParameter(
-        name="from", description="Begin of the period, with a zone; 30 days before `to` when left out."
-    ),
-]
-To = Annotated[
-    datetime | None,
-    QueryParameter(
-        name="to",
-        description="End of the period, with a zone, not part of it; now when left out. Three years at most.",
-    ),
-]
 By = Annotated[GroupBy, QueryParameter(name="group_by", description="What the groups are.")]
 
 
@@ -91,24 +75,8 @@ class MetricsController(Controller):
 async def _measured(
     session: AsyncSession, start: datetime | None, finish: datetime | None, group_by: GroupBy
 ) -> MetricsReport:
-    until = datetime.now(UTC) if finish is None else _in_utc(finish, "to")
-    if start is None and until.year < 2:
-        refuse_field("to", "Out of range")
-    since = until - USUAL if start is None else _in_utc(start, "from")
-    if since >= until:
-        refuse_field("from", "Must lie before `to`")
-    if until - since > LONGEST:
-        refuse_field("from", "Lies more than three years before `to`")
+    since, until = period(start, finish)
     return await metrics.measure(session, start=since, finish=until, group_by=group_by)
-
-
-def _in_utc(moment: datetime, field: str) -> datetime:
-    if moment.tzinfo is None:
-        refuse_field(field, "Expected a time with a zone")
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        refuse_field(field, "Out of range")
 
 
 def _rows(report: MetricsReport) -> Iterator[list[Any]]:

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.database import Database
 from app.identity.models import Account, Person
 from app.identity.principal import Principal
+from app.spreadsheets import BOM, lines
 from app.technical.models import Team, Ticket
 from app.technical.service.listing import TICKETS, TicketFilter, wanted
 from app.technical.service.showing import number_of
-from app.technical.utils.spreadsheets import BOM, lines
 
 BATCH = 500
 PLAIN = (

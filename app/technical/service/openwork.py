@@ -10,7 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identity.principal import Principal
 from app.knowledge import Thread, WorkCount, WorkItem
-from app.technical.constants import DESK, SUBJECT_TYPE, UNFINISHED, Status
+from app.technical.constants import (
+    DESK,
+    ISSUE_PREFIX,
+    ISSUE_TYPE,
+    SUBJECT_TYPE,
+    UNFINISHED,
+    IssueStatus,
+    Status,
+)
 from app.technical.models import KnownIssue, Reference, Ticket
 from app.technical.service.access import tickets_of
 from app.technical.service.showing import number_of
@@ -22,6 +30,25 @@ class TechnicalWork:
     """``knowledge.OpenWork`` of this desk. References of merged tickets stand with their targets."""
 
     name = DESK
+
+    async def item(self, session: AsyncSession, thing: Thread, *, principal: Principal) -> WorkItem | None:
+        """A ticket that the caller may see; to the staff also a known issue."""
+        if thing.type == SUBJECT_TYPE:
+            ticket = await session.scalar(select(Ticket).where(Ticket.id == thing.id, tickets_of(principal)))
+            return None if ticket is None else _item(ticket)
+        if thing.type != ISSUE_TYPE or not principal.is_staff:
+            return None
+        issue = await session.get(KnownIssue, thing.id)
+        if issue is None:
+            return None
+        return WorkItem(
+            type=ISSUE_TYPE,
+            id=issue.id,
+            number=f"{ISSUE_PREFIX}{issue.number}",
+            title=issue.title,
+            status=issue.status,
+            is_open=issue.status != IssueStatus.resolved,
+        )
 
     async def pointing_to(
         self, session: AsyncSession, thing: Thread, *, principal: Principal

@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.database import Database
 from app.identity.principal import Principal
 from app.listing import Listed, Listing, any_of
+from app.spreadsheets import cell, lines
 from app.technical.constants import ImportStatus
 from app.technical.exceptions import ImportNotFoundError, ImportOverError
 from app.technical.models import TicketImport, TicketImportChunk, TicketImportError
 from app.technical.schemas.imports import ImportErrorView, TicketImportView
 from app.technical.service.importing.running import end
-from app.technical.utils.spreadsheets import cell, lines
 
 IMPORTS = Listing(TicketImport, sorts={"created_at": TicketImport.created_at}, default="-created_at")
 ERRORS = Listing(TicketImportError, sorts={"line": TicketImportError.line}, default="line")

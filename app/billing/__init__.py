@@ -1,0 +1,1 @@
+"""The billing desk: cases, refunds with approval, credit notes, disputes, and the ledger that proves them."""

@@ -1,0 +1,1 @@
+"""Routes of the provider's things: lists, single ones, imports, duplicate charges."""

@@ -1,0 +1,33 @@
+"""What the desk needs of others: settings of its own, and rooms that it meets by protocol only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.billing.providers.base import PaymentProvider
+from app.knowledge import Answers, Embeds, OpenWork
+from app.mail import Mailer
+from app.matching import Matcher, WordsOnly
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Desk:
+    """Given to every rule that reaches beyond the desk; ``main`` makes the one that the app uses.
+
+    ``provider`` is None while none is configured: refunds are then requested and approved, not executed.
+    """
+
+    mailer: Mailer
+    provider: PaymentProvider | None = None
+    answers: Answers | None = None  # documents; None while the models are not loaded
+    embeds: Embeds | None = None  # likewise; without it texts are compared by their words
+    open_work: Sequence[OpenWork] = ()
+    reopen_window: timedelta = timedelta(days=14)  # how long a customer's reply reopens a resolved case
+    close_after: timedelta = timedelta(days=14)  # how long a resolved case waits before it is closed
+
+    @property
+    def matcher(self) -> Matcher:
+        """Compares cases by words and meaning; by words alone while the model is not loaded."""
+        return Matcher(self.embeds or WordsOnly())

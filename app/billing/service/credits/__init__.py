@@ -1,0 +1,1 @@
+"""Credits of accounts: granted within the policy's caps, voided, suggested from similar cases."""

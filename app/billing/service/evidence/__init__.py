@@ -1,0 +1,1 @@
+"""Dispute evidence: gathered, assembled, submitted once, handed over surely."""

@@ -1,0 +1,200 @@
+"""What a question about billing asks for: found by its words, without a model.
+
+Three kinds of questions look alike. "What do I owe?" is about the asker's own rows. "What does Oakhollow
+owe?" is about somebody's, whose they are not. "What happens if a payment fails?" is about the rules, and
+documents answer it. The first two are for the ledger; the third is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Topic(StrEnum):
+    """What is asked for."""
+
+    owed = "owed"
+    lines = "lines"
+    tax = "tax"
+    invoice = "invoice"
+    payment = "payment"
+    failed = "failed"
+    refund = "refund"
+    credit = "credit"
+    plan = "plan"
+    renewal = "renewal"
+    dispute = "dispute"
+    duplicate = "duplicate"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """``number``: of an invoice, as it was written. ``ordinal``: which of several, ``last`` or ``first``.
+    ``own``: it is about the asker's own matters. ``policy``: it also asks why, or what the rules are."""
+
+    topic: Topic
+    own: bool
+    number: str | None = None
+    ordinal: str = "last"
+    policy: bool = False
+
+
+NUMBER = re.compile(
+    r"\b(?=[A-Z0-9/-]*\d)[A-Z]{1,6}[-/](?:[A-Z0-9]{1,8}[-/])*[A-Z0-9]*\d[A-Z0-9]*\b", re.IGNORECASE
+)
+# Tickets, cases and requests have numbers of the same form.
+NOT_INVOICES = re.compile(r"^(?:TEC|BIL|REF|FEA|ISS)-\d+$", re.IGNORECASE)
+
+
+def _words(words: str) -> re.Pattern[str]:
+    """Any of the words and phrases between the bars; a star stands for the rest of a word."""
+    return re.compile(rf"\b(?:{words.replace('*', chr(92) + 'w*')})\b")
+
+
+OWN = _words("i|i'm|i've|me|my|mine|we|we're|we've|us|our|ours")
+THEIRS = _words("he|she|they|their|his|her|customer|the account|account of|company")
+# A name that owns or acts: "Oakhollow's invoice", "does Oakhollow owe".
+NAMED = re.compile(
+    r"\b[A-Z][\w&-]+(?:\s+(?:&\s+)?[A-Z][\w&-]+)*'s\b(?<!It's)(?<!What's)(?<!That's)(?<!There's)(?<!Who's)"
+    r"(?<!How's)(?<!Where's)(?<!Let's)(?<!When's)"
+    r"|\b(?:does|did|has|is|was|are)\s+(?!I\b)[A-Z][\w&'-]+"
+)
+# What is somebody's: "the balance of Oakhollow", "invoices for Marlgate".
+OF_NAMED = re.compile(
+    r"\b(?:balance|invoices?|bills?|payments?|refunds?|credit|plan|subscription|disputes?|account)"
+    r"\s+(?:of|for)\s+(?!BW\b)[A-Z][\w&-]*"
+)
+MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
+# The rules in general: what one may, what happens if, how something is done.
+GENERAL = (
+    _words(
+        "(?:can|could|may|might|should|shall|must) (?:i|we|you|one|a|an|the|my|our)"
+        "|how (?:do|does|can|could|should|would|long|often|to)"
+        "|what (?:happens|if|are the rules)"
+        "|when (?:do|does) (?:you|a|an|refunds|payments|invoices)"
+        "|what is the (?:policy|rule|difference)|which (?:payment )?methods"
+        "|where (?:do|can|should)"
+    ),
+    _words(
+        "is it possible|(?:am i|are we) (?:allowed|able|entitled)|do you|does brindlewerk"
+        "|if (?:i|we|a|an|my|our|the|payment)"
+    ),
+    # What is to be done, or what a plan is: no question about rows.
+    _words("chang*|upgrad*|downgrad*|switch*|cancel*|includ*|add|remove|correct*|update*|be issued"),
+)
+POLICY = _words("why|policy|rules?|terms|allowed|entitled|eligible|how come")
+FIRST = _words("first|oldest|earliest")
+
+CHARGED = "charg*|paid|pay|bill*|debit*|collect*|payment*|took"
+# A topic holds when every group of words of one of its rows has one in the text; the first that holds it is.
+_TOPICS: Sequence[tuple[Topic, Sequence[Sequence[str]]]] = (
+    (
+        Topic.duplicate,
+        [("twice|two times|double|doubly|duplicate*|second time", CHARGED)],
+    ),
+    (Topic.dispute, [("disput*|chargeback*|charge-back*",)]),
+    (Topic.refund, [("refund*|money back|reimburse*|paid back|pay back|give back|returned",)]),
+    (
+        Topic.failed,
+        [
+            (
+                "payment*|charge*|card|debit|collection",
+                "fail*|declin*|reject*|bounce*|not go through|went wrong|refused",
+            )
+        ],
+    ),
+    (Topic.tax, [("vat|tax|taxes|sales tax|gst",)]),
+    (
+        Topic.lines,
+        [
+            ("line items?|lines?|items?|itemi[sz]ed|positions|break ?down|made up of|consist*|compos*",),
+            (
+                "what|which",
+                "paying for|charged for|billed for|(?:charge|bill)(?:d|ed)? (?:me|us) for|covers?",
+            ),
+            ("(?:on|in) (?:my|our|the) (?:last |latest |first )?(?:invoice|bill)",),
+            ("why", "charged|billed|invoice|bill|so high|so much|amount"),
+        ],
+    ),
+    (
+        Topic.renewal,
+        [
+            ("next|upcoming|coming", "invoice*|bill*|payment*|charg*|due"),
+            ("when", "again", "bill*|charg*|invoic*|pay"),
+            ("renew*|billing date|billing period",),
+        ],
+    ),
+    (
+        Topic.owed,
+        [
+            ("owe|owes|owed|owing|outstanding|unpaid|overdue|past due|balance|arrears",),
+            ("still (?:have )?to pay|left to pay|due (?:now|today|at the moment)",),
+            ("open", "invoice*|amount*|bill*"),
+        ],
+    ),
+    (Topic.credit, [("credits?(?! card| note)|goodwill",)]),
+    (
+        Topic.payment,
+        [
+            ("last|latest|most recent|previous|first|my|our", "payment*"),
+            ("when|how", "paid|pay"),
+            ("payment*", "arriv*|receiv*|got|get|come in|went through|go through"),
+            ("(?:is|was|has|been)", "paid"),
+        ],
+    ),
+    (
+        Topic.plan,
+        [
+            ("(?:what|which) (?:plan|subscription|tier|package)",),
+            ("(?:my|our) (?:current )?(?:plan|subscription)",),
+            ("how many|number of", "seats|users|licen[cs]es"),
+            ("pay*|cost*", "per seat|a seat|each seat"),
+            ("(?:am i|are we) (?:on|subscribed)",),
+        ],
+    ),
+    (
+        Topic.invoice,
+        [("invoices?|bills?",), ("how much|what", "charged|billed|pay|paid|spend|spent|cost*")],
+    ),
+)
+TOPICS = tuple(
+    (topic, tuple(tuple(_words(group) for group in row) for row in rows)) for topic, rows in _TOPICS
+)
+
+
+def understood(text: str) -> Question | None:
+    """What the text asks of somebody's rows; None when it asks nothing of them."""
+    plain = " ".join(text.replace("\u2019", "'").split())
+    lowered = plain.lower()
+    topic = _topic_of(lowered)
+    if topic is None:
+        return None
+    number = next((each for each in NUMBER.findall(plain) if not NOT_INVOICES.match(each)), None)
+    own, others = OWN.search(lowered) is not None, _names_others(plain)
+    if number is None and (any(each.search(lowered) for each in GENERAL) or not (own or others)):
+        return None
+    return Question(
+        topic=topic,
+        own=number is not None or not others,
+        number=number,
+        ordinal="first" if FIRST.search(lowered) else "last",
+        policy=POLICY.search(lowered) is not None,
+    )
+
+
+def _topic_of(lowered: str) -> Topic | None:
+    for topic, rows in TOPICS:
+        if any(all(group.search(lowered) for group in row) for row in rows):
+            return topic
+    return None
+
+
+def _names_others(text: str) -> bool:
+    """Whether rows of somebody else are asked for in so many words, whatever else is said of oneself."""
+    bare = re.sub(rf"\b(?:{MONTHS})\b", "", text)
+    if NAMED.search(bare) or OF_NAMED.search(bare):
+        return True
+    return THEIRS.search(bare.lower()) is not None and OWN.search(bare.lower()) is None
