@@ -166,6 +166,7 @@ class Settings:
     ticket_close_days: int = _setting(14, _natural)
     import_max_bytes: int = _setting(100 * 2**20, _natural)
 
+    billing_address: str | None = _setting(None, _mailbox)
     billing_provider: str | None = _setting(None, _one_of("stripe", "sandbox", "none"))
     stripe_api_key: str | None = _setting(None, secret=True)
     stripe_api_url: str = _setting("https://api.stripe.com", _http_url)

@@ -21,6 +21,7 @@ from app.billing.providers import provider_of
 from app.billing.service.answering import BillingRecords
 from app.billing.service.cases.closing import CLOSE_SECONDS as CASES_SECONDS
 from app.billing.service.cases.closing import close_due as close_cases
+from app.billing.service.cases.mailing import BillingMail
 from app.billing.service.cases.openwork import BillingWork
 from app.billing.service.cases.personal import BillingData
 from app.billing.service.evidence.sending import SEND_SECONDS as EVIDENCE_SECONDS
@@ -322,7 +323,8 @@ def make_worker(
     schedules.append(Schedule("sla-sweep", timedelta(seconds=SWEEP_SECONDS), partial(run_sweep, database)))
     schedules.append(Schedule("import-log", timedelta(hours=PURGE_HOURS), partial(purge_imports, database)))
     recover = partial(recover_refunds, database, provider_of(settings, database))
-    close = partial(close_cases, database, billing_desk(settings, database, rag))
+    billing = billing_desk(settings, database, rag)
+    close = partial(close_cases, database, billing)
     schedules.append(Schedule("billing-close", timedelta(seconds=CASES_SECONDS), close))
     deliver = partial(deliver_sandbox, database)
     schedules.append(Schedule("billing-sandbox", timedelta(seconds=DELIVER_SECONDS), deliver))
@@ -330,7 +332,14 @@ def make_worker(
     schedules.append(Schedule("billing-evidence", timedelta(seconds=EVIDENCE_SECONDS), send))
     schedules.append(Schedule("billing-refunds", timedelta(seconds=REFUND_SECONDS), recover))
     if inbound_desks is None:
-        inbound_desks = [TechnicalMail(desk=desk, attachment_max_bytes=settings.attachment_max_bytes)]
+        inbound_desks = [
+            TechnicalMail(desk=desk, attachment_max_bytes=settings.attachment_max_bytes),
+            BillingMail(
+                desk=billing,
+                attachment_max_bytes=settings.attachment_max_bytes,
+                addresses=(settings.billing_address.lower(),) if settings.billing_address else (),
+            ),
+        ]
     handlers = job_handlers(rag) | mail_handlers(settings, database, inbound_desks)
     handlers |= extraction_handlers(settings, database)
     vectors = Vectors(database, rag.embeds)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from app.identity.constants import PrincipalKind, Role
+
+if TYPE_CHECKING:
+    from app.identity.models import Person
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,3 +44,14 @@ class Principal:
 
 
 SYSTEM = Principal(kind=PrincipalKind.system, role=Role.admin, person_id=None, account_id=None, name="system")
+
+
+def speaking_as(person: Person) -> Principal:
+    """A member of the staff whom an address stands for: no proof, as a key or token would be."""
+    return Principal(
+        kind=PrincipalKind.system,
+        role=Role.agent,
+        person_id=person.id,
+        account_id=person.account_id,
+        name=person.name,
+    )

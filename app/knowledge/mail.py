@@ -48,7 +48,7 @@ class ReceivedMail:
 class InboundMail(Protocol):
     """A desk that takes mail: answers to its own threads, and new mail to its addresses.
 
-    The desk without addresses is the one that gets what no other is addressed by.
+    The first desk without addresses is the one that gets what no other is addressed by.
     """
 
     name: str

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from app import conversations
 from app.config import Settings
+from app.conversations import mailing
 from app.conversations.constants import ParticipantRole
 from app.database import Database
 from app.mail import Receiver
@@ -21,7 +22,7 @@ from app.main import create_app, technical_desk
 from app.rag.runtime import Rag
 from app.requests import wrap_in_context
 from app.technical.service.changes import subject_of
-from app.technical.service.mailing import TechnicalMail, title_of
+from app.technical.service.mailing import TechnicalMail
 from tests.mail.library import ADDRESS, SECRET, deliver, new_address, write
 from tests.technical.test_tickets import PATH, move
 
@@ -142,7 +143,7 @@ async def test_files_come_along_and_programs_do_not(postbox, receiver, caller):
     ],
 )
 def test_a_title_without_what_programs_put_before_it(title, expected):
-    assert title_of(title) == expected
+    assert mailing.title_of(title, prefix="TEC-", maximum=300) == expected
 
 
 @pytest.fixture

@@ -20,9 +20,8 @@ from sqlalchemy.orm import aliased
 from app.conversations.constants import MessageKind
 from app.database import Database
 from app.exceptions import TrideskError
-from app.identity.constants import PrincipalKind, Role
 from app.identity.models import Person
-from app.identity.principal import SYSTEM, Principal
+from app.identity.principal import SYSTEM, Principal, speaking_as
 from app.jobs import JobHandler, enqueue
 from app.redaction import redact
 from app.technical.constants import FINAL, UPDATE_JOB, DeliveryState, IssueStatus, Status
@@ -173,13 +172,7 @@ async def _author(session: AsyncSession, person_id: UUID | None) -> Principal:
     person = await session.get(Person, person_id) if person_id is not None else None
     if person is None or person.erased_at is not None:
         return SYSTEM
-    return Principal(
-        kind=PrincipalKind.system,
-        role=Role.agent,
-        person_id=person.id,
-        account_id=person.account_id,
-        name=person.name,
-    )
+    return speaking_as(person)
 
 
 def of_issue(issue_id: UUID) -> Select[IssueUpdate]:

@@ -115,6 +115,14 @@ async def insert_case(
         await _follow_assignee(session, conversation, case, None, actor=actor)
     posted = None
     if message is not None:
+        if message.get("sender_email") is not None and case.requester_id is None:
+            await conversations.participants.add(
+                session,
+                conversation,
+                actor=actor,
+                role=ParticipantRole.requester,
+                email=message["sender_email"],
+            )
         posted = await conversations.post(session, conversation, author=actor, **message)
         case = await note_waiting(session, case, posted.conversation)
     await sla.apply(session, subject_of(case.id), attributes_of(case), at=datetime.now(UTC), actor=actor)

@@ -434,10 +434,11 @@ def _whole(value: Any, *, default: int) -> int:
 def _decimal(value: Any) -> Decimal:
     try:
         found = Decimal(str(value or 0))
-    except InvalidOperation:
-        raise _invalid("percentage", "Not a number") from None
-    if not 0 <= found <= 100:  # NaN is neither
-        raise _invalid("percentage", "Not from 0 to 100")
+        is_percentage = 0 <= found <= 100
+    except InvalidOperation:  # no number, or NaN, which does not compare
+        is_percentage = False
+    if not is_percentage:
+        raise _invalid("percentage", "Not a number from 0 to 100")
     return found
 
 
