@@ -54,21 +54,32 @@ def release_fields(url: str, key: str) -> None:
             client.patch(f"/v1/technical/fields/{each['id']}", json={"required_on": "none"})
 
 
-def imported(client: httpx.Client, name: str) -> dict[str, str]:
-    """Ids of things of a payment provider."""
+def billed(client: httpx.Client, name: str) -> dict[str, str]:
+    """Ids of things of the billing desk."""
+
+    def post(path: str, **body: Any) -> Any:
+        key = {"Idempotency-Key": f"{path} {name}"}
+        response = client.post(f"/v1/billing/{path}", json=body, headers=key)
+        assert response.is_success, response.text
+        return response.json()
+
+    plan = {"plan": "p", "plan_name": "P", "unit_amount": 100, "interval": "month"}
+    sums = {"subtotal": 100}
     items = {
         "invoice": {"status": "open", "total": 0},
         "payment": {"status": "succeeded", "amount": 1000},
         "refund": {"status": "succeeded", "amount": 100, "payment": name},
+        "subscription": {"status": "active"} | plan,
+        "dispute": {"status": "needs_response", "amount": 100, "payment": name},
+        "credit-note": {"status": "issued", "invoice": name} | sums,
     }
     found = {}
     for kind, item in items.items():
-        body = {"items": [item | {"external_id": name, "currency": "EUR"}]}
-        response = client.post(
-            f"/v1/billing/{kind}s/import", json=body, headers={"Idempotency-Key": f"{kind}-{name}"}
-        )
-        found[f"{kind}_id"] = response.json()["items"][0]["result"]["id"]
-    return found
+        made = post(f"{kind}s/import", items=[item | {"external_id": name, "currency": "EUR"}])
+        assert made["succeeded"] == 1, made
+        found[f"{kind.replace('-', '_')}_id"] = made["items"][0]["result"]["id"]
+    case = post("cases", kind="invoice_question", subject=name, description="What is this for?")
+    return found | {"case_id": case["id"], "policy_version": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +112,7 @@ def existing(server, keys) -> dict[str, str]:
                 "/v1/technical/macros", name=name, body="Hello {{requester.name}}", visibility="shared"
             ),
             "view_id": make("/v1/technical/views", name=name, visibility="shared"),
-            **imported(client, name),
+            **billed(client, name),
         }
 
 

@@ -16,8 +16,8 @@ from app.sla import ClockView
 EvidenceText = Annotated[str, Meta(max_length=FIELD_MAX, pattern=NO_NUL)]
 
 
-class EvidencePack(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the bank is told, by the names of Stripe's API."""
+class EvidencePack(Struct, frozen=True, kw_only=True):
+    """What the bank is told, by the names of Stripe's API; empty where there is nothing to say."""
 
     product_description: str = ""
     service_date: str = ""
