@@ -228,7 +228,9 @@ def is_connection_lost(error: BaseException) -> bool:
 
     For who only tries again and logs: to a request such an error may as well be a mistake of ours.
     """
-    return is_database_away(error) or isinstance(error, TimeoutError | asyncpg.InterfaceError)
+    return is_database_away(error) or isinstance(
+        error, TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError
+    )
 
 
 def _says_away(error: BaseException) -> bool:

@@ -53,6 +53,10 @@ select -sum(amount) as money, currency from ledger_entry
 where account_id = :account and book = 'customer_credit' group by currency
 """
 REFUND = "select amount as money, currency from refund where account_id = :account"
+PAID_OUT = """
+select amount as money, currency, to_char(succeeded_at at time zone 'UTC', 'YYYY-MM-DD') from refund
+where account_id = :account
+"""
 FAILED = """
 select amount as money, currency, to_char(seen_at at time zone 'UTC', 'YYYY-MM-DD') from payment
 where account_id = :account and status = 'failed'
@@ -107,7 +111,7 @@ QUESTIONS: list[tuple[str, str, str, int | None]] = [
     (FERRUM, "When will we be billed again?", RENEWAL, None),
     (FERRUM, "How much credit do we have?", CREDIT, None),
     (OAK, "Do we have any account credit left?", CREDIT, None),
-    (OAK, "Where is my refund?", REFUND, None),
+    (OAK, "Where is my refund?", PAID_OUT, None),
     (MARL, "Has our refund been paid out yet?", REFUND, None),
     (OAK, "Did our card payment fail?", FAILED, None),
     (MARL, "What is the status of our dispute?", DISPUTES, None),

@@ -128,9 +128,20 @@ class TestStory:
         assert await state(database, world, account_id) == expected
 
     async def test_the_ledger_can_be_reckoned_up_from_the_rows(self, database, expected):
+        """Of other tests' rows some are put in by hand, and some on purpose wrong."""
         async with database.session() as session:
             report = await ledger.verify(session)
-        assert (report.violations, report.differences) == ([], [])
+            ids = await session.scalars(
+                text(
+                    "select id from payment where external_id like 'w%-%' union all"
+                    " select id from invoice where external_id like 'w%-%' union all"
+                    " select id from dispute where external_id like 'w%-%'"
+                )
+            )
+            mine = [str(each) for each in ids]
+        assert mine
+        found = [*report.violations, *report.differences]
+        assert [each for each in found if any(one in each.thing for one in mine)] == []
 
 
 class TestThings:

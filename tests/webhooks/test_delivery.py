@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from app.database import is_database_away
+from app.database import is_connection_lost
 from app.events import Subject, forget
 from app.identity import SYSTEM
 from app.webhooks.client import Outcome
@@ -505,7 +505,7 @@ async def test_a_lost_connection_ends_the_run_so_that_the_worker_starts_it_again
     await until(cut)
     done, _ = await asyncio.wait({running}, timeout=10)
     assert done
-    assert is_database_away(running.exception())  # in its own words if it was just beginning to listen
+    assert is_connection_lost(running.exception())  # in the driver's words if it was beginning to listen
 
 
 async def one_under_way_and_one_to_come(desk):

@@ -60,6 +60,7 @@ async def record_refund(
             changed=dict.fromkeys(("payment_id", "amount", "currency", "status", "reason")),
             actor=actor,
         )
+    status = RefundStatus(status)  # callers may have it from JSON
     seen = Seen(rank=ordering.REFUND[status], at=heard.at, event=heard.event)
     if is_new or seen_of(row).is_before(seen):
         row.seen_rank, row.seen_at, row.seen_event = seen.rank, seen.at, seen.event
