@@ -141,9 +141,7 @@ class Attachment(Identified, Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     search: Mapped[Any] = mapped_column(
         TSVECTOR,
-        Computed(
-            "to_tsvector('simple', \"left\"(name || ' ' || coalesce(text, ''), 200000))", persisted=True
-        ),
+        Computed(FILE_SEARCH, persisted=True),
         nullable=True,
         deferred=True,
     )

@@ -15,7 +15,6 @@ from msgspec import Meta, Struct
 from app.conversations.constants import (
     ATTACHMENTS_MAX,
     BODY_MAX_BYTES,
-    EMAIL_MAX,
     BodyFormat,
     Channel,
     MessageKind,
@@ -129,16 +128,3 @@ class ParticipantView(Struct, frozen=True, kw_only=True):
     email: str | None
     unsubscribed: Annotated[bool, Meta(description="Gets no e-mail about the conversation.")]
     created_at: datetime
-
-
-class ParticipantCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whom to add: either a person or an e-mail address."""
-
-    role: ParticipantRole = ParticipantRole.cc
-    person_id: UUID | None = None
-    email: (
-        Annotated[
-            str, Meta(min_length=3, max_length=EMAIL_MAX, pattern=EMAIL_PATTERN, examples=["bo@example.com"])
-        ]
-        | None
-    ) = None

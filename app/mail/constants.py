@@ -56,7 +56,6 @@ FORM_OVERHEAD = 64 * 1024  # bytes of a form around its message
 
 MESSAGE_ID_MAX = 998  # a line of RFC 5322 has no more
 ADDRESS_MAX = 254  # RFC 5321, section 4.5.3.1.3, less the angle brackets
-LOCAL_PART_MAX = 64  # RFC 5321, section 4.5.3.1.1
 NAME_MAX = 200
 TITLE_MAX = 300
 SCOPE_MAX = 40

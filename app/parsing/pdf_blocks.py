@@ -13,7 +13,6 @@ from app.parsing.pdf_lines import Line
 from app.parsing.tables import add_table
 
 _BULLET = re.compile(r"(?:[•▪‣◦●○■□➢✓·]|[-\u2013*](?=\s)|\(?(?:\d{1,2}|[a-z])[.)](?=\s))\s*")
-_BROKEN_ADDRESS = re.compile(r"://\S{0,500}/$|://$")
 _SIGN = re.compile(r"^[•▪‣◦●○■□➢✓·\u2013*-]\s*")
 _ENDED = re.compile(r"[.!?:;。\uff0e\uff01\uff1f][\"'”\u2019)\]]*$")
 _HEADING_RATIO = 1.12

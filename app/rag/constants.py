@@ -23,7 +23,6 @@ class Rating(StrEnum):
 
 PROBLEM, SOLUTION = "Problem", "Solution"  # lines above the two parts of a resolution note
 INGEST_JOB = "rag.ingest"
-TEXT_SEARCH_CONFIG = "tridesk"
 
 # HNSW: measured at 100,000 passages, recall@10 .992 (RETRIEVAL notes in the README).
 HNSW_M = 16

@@ -12,7 +12,14 @@ A desk says what a subject is and what happens to it, each in its own transactio
 ``app.sla.engine`` does the arithmetic and says what business time is; ``sweep`` finds what is overdue.
 """
 
-from app.sla.constants import REAPPLY_JOB, SWEEP_SECONDS, ClockKind, ClockState, SlaEvent
+from app.sla.constants import (
+    REAPPLY_JOB,
+    SWEEP_SECONDS,
+    UNANSWERED,
+    ClockKind,
+    ClockState,
+    SlaEvent,
+)
 from app.sla.schemas import Attributes, ClockView
 from app.sla.service import (
     SweepCounts,
@@ -37,6 +44,7 @@ from app.sla.service import (
 __all__ = [
     "REAPPLY_JOB",
     "SWEEP_SECONDS",
+    "UNANSWERED",
     "Attributes",
     "ClockKind",
     "ClockState",

@@ -19,7 +19,6 @@ ENVIRONMENT_MAX = 500
 REASON_MAX = 500
 TAGS_MAX = 30
 FILTERS_MAX = 50
-NUMBER_MAX = 2**31 - 1
 LINKS_MAX = 200  # of one ticket
 REFERENCES_MAX = 50  # of one ticket
 SPLIT_MAX = 200  # messages at once

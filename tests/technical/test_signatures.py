@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.technical.service.signatures import LENGTH_MAX, SIGNATURES_MAX, found, is_telling
+from app.technical.service.signatures import LENGTH_MAX, SIGNATURES_MAX, found
 from tests.technical.crashes import CODES, DIFFERENT, PROSE, SAME
 
 LARGEST = 64 * 1024
@@ -46,7 +46,7 @@ def test_the_same_crash_has_the_same_trace_on_another_machine_build_and_language
     signature, here, there = SAME[name]
     assert signature in traces(here)
     assert traces(there) == traces(here)
-    assert is_telling(signature)
+    assert "@" in signature, "a trace with functions"
 
 
 def test_different_crashes_share_no_trace():

@@ -41,6 +41,7 @@ from app.technical.schemas.issues import (
 )
 from app.technical.schemas.tickets import TicketView
 from app.technical.service import changes, issues, listing, showing, tickets, updates
+from app.technical.utils.numbers import TICKETS
 
 StatusFilter = Annotated[
     list[IssueStatus] | None,
@@ -147,7 +148,7 @@ class IssueController(Controller):
             ticket = await changes.lock_open(session, ticket_id, principal=principal)
             linked = await tickets.apply(session, desk, ticket, {"issue_id": issue_id}, actor=principal)
             return IssueTicket(
-                id=linked.id, number=showing.number_of(linked.number), status=Status(linked.status)
+                id=linked.id, number=TICKETS.shown(linked.number), status=Status(linked.status)
             )
 
         return await run_bulk(session, sorted(set(data.ticket_ids)), link)

@@ -36,7 +36,7 @@ from app.technical.schemas.relations import (
     ReferenceView,
 )
 from app.technical.service import linking, references
-from app.technical.service.showing import number_of
+from app.technical.utils.numbers import TICKETS
 
 Kind = Annotated[
     Relation | None,
@@ -177,7 +177,7 @@ def _view(linked: linking.Linked) -> LinkView:
         kind=linked.relation,
         other=LinkedTicket(
             id=other.id,
-            number=number_of(other.number),
+            number=TICKETS.shown(other.number),
             subject=other.subject,
             status=Status(other.status),
         ),

@@ -20,7 +20,8 @@ from app.technical.desk import Desk
 from app.technical.exceptions import ResolutionNotFoundError, TicketNotFoundError
 from app.technical.models import Resolution, Ticket
 from app.technical.schemas.resolutions import ResolutionReview, ResolutionUpdate, ResolutionView
-from app.technical.service import resolution, showing
+from app.technical.service import resolution
+from app.technical.utils.numbers import TICKETS
 
 MISSING = (TicketNotFoundError, ResolutionNotFoundError)
 
@@ -102,4 +103,4 @@ class ResolutionController(Controller):
 
 def _view(ticket: Ticket, note: Resolution) -> ResolutionView:
     shown = {each.name: getattr(note, each.name, None) for each in structs.fields(ResolutionView)}
-    return convert(shown | {"number": showing.number_of(ticket.number)}, ResolutionView)
+    return convert(shown | {"number": TICKETS.shown(ticket.number)}, ResolutionView)

@@ -31,6 +31,7 @@ from app.technical.schemas.suggestions import (
 )
 from app.technical.service import duplicates, listing, showing, suggesting
 from app.technical.utils.excerpts import excerpt
+from app.technical.utils.numbers import TICKETS
 
 Draft = Annotated[
     bool,
@@ -162,7 +163,7 @@ def _likely(alike: duplicates.Alike) -> LikelyDuplicate:
     ticket = alike.ticket
     return LikelyDuplicate(
         id=ticket.id,
-        number=showing.number_of(ticket.number),
+        number=TICKETS.shown(ticket.number),
         subject=ticket.subject,
         status=Status(ticket.status),
         created_at=ticket.created_at,

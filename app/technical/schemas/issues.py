@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from app.conversations.constants import BODY_MAX_BYTES, MessageKind
-from app.technical.constants import DeliveryState, IssueStatus, Severity, Status
+from app.technical.constants import IssueStatus, Severity, Status
 from app.technical.schemas.tickets import (
     NO_NUL,
     ComponentName,
@@ -154,11 +154,3 @@ class IssueUpdateView(Struct, frozen=True, kw_only=True):
     delivered: int
     skipped: Annotated[int, Meta(description="Merged or closed meanwhile, or not to be solved.")]
     created_at: datetime
-
-
-class DeliveryView(Struct, frozen=True, kw_only=True):
-    """A ticket of an update."""
-
-    ticket_id: UUID
-    state: DeliveryState
-    reason: Annotated[str | None, Meta(description="Code of what kept it.", examples=["ticket_closed"])]

@@ -16,13 +16,14 @@ from app.conversations.rendering import Body
 from app.conversations.service.messages import rendered
 from app.identity.models import Account, Person
 from app.identity.principal import Principal
-from app.technical.constants import NUMBER_PREFIX, OWN
+from app.technical.constants import OWN
 from app.technical.desk import Desk
 from app.technical.exceptions import TicketNotFoundError, UnknownAssigneeError, UnknownTicketError
 from app.technical.models import Macro, Team, Ticket
 from app.technical.schemas.macros import MacroActions
 from app.technical.service import assigning, changes, macros, replies, tickets, transitions
 from app.technical.utils.assignees import assignee_of, tags_with
+from app.technical.utils.numbers import TICKETS
 from app.technical.utils.templates import CUSTOM, custom_keys_of, fill, variables_of
 
 COLUMNS = (
@@ -129,7 +130,7 @@ async def text_of(session: AsyncSession, macro: Macro, ticket: Ticket, *, princi
     """The macro's text as Markdown, its variables filled in."""
     used = variables_of(macro.body)
     values: dict[str, str | None] = {f"ticket.{name}": getattr(ticket, name) for name in COLUMNS}
-    values |= {"ticket.number": f"{NUMBER_PREFIX}{ticket.number}", "agent.name": principal.name}
+    values |= {"ticket.number": TICKETS.shown(ticket.number), "agent.name": principal.name}
     values |= {f"{CUSTOM}{key}": _as_text(ticket.custom.get(key)) for key in custom_keys_of(macro.body)}
     for name, column, identity in (
         ("requester.name", Person.name, ticket.requester_id),

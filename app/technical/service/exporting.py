@@ -16,7 +16,7 @@ from app.identity.principal import Principal
 from app.spreadsheets import BOM, lines
 from app.technical.models import Team, Ticket
 from app.technical.service.listing import TICKETS, TicketFilter, wanted
-from app.technical.service.showing import number_of
+from app.technical.utils.numbers import TICKETS as NUMBERS
 
 BATCH = 500
 PLAIN = (
@@ -96,7 +96,7 @@ def _row(
     values |= {name: getattr(ticket, name) for name in ("reopens", "source", "origin", "external_id")}
     values |= {
         "id": str(ticket.id),
-        "number": number_of(ticket.number),
+        "number": NUMBERS.shown(ticket.number),
         "description_format": "markdown",
         "tags": _tags(ticket.tags),
         "custom": msgspec.json.encode(ticket.custom).decode() if ticket.custom else None,

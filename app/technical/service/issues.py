@@ -20,7 +20,6 @@ from app.listing import matching as holds
 from app.preconditions import ANYTHING, Expected
 from app.redaction import redact
 from app.technical.constants import (
-    ISSUE_PREFIX,
     ISSUE_TYPE,
     UNFINISHED,
     IssueStatus,
@@ -30,6 +29,7 @@ from app.technical.exceptions import IssueNotFoundError, IssueResolvedError
 from app.technical.models import KnownIssue, Ticket
 from app.technical.schemas.issues import IssueView
 from app.technical.service import assigning, signatures
+from app.technical.utils.numbers import ISSUES as NUMBERS
 
 FRESH = {"populate_existing": True}
 TEXTS = ("title", "description", "workaround", "product", "component", "product_version")
@@ -221,7 +221,7 @@ async def _counts(session: AsyncSession, issue_ids: Sequence[UUID]) -> dict[UUID
 def _view(issue: KnownIssue, tickets: int, open_tickets: int) -> IssueView:
     return IssueView(
         id=issue.id,
-        number=f"{ISSUE_PREFIX}{issue.number}",
+        number=NUMBERS.shown(issue.number),
         title=issue.title,
         description=issue.description,
         workaround=issue.workaround,

@@ -16,9 +16,10 @@ from app import conversations
 from app.exceptions import PermissionDeniedError
 from app.identity.principal import Principal
 from app.listing import Listing, any_of, within
-from app.technical.constants import NUMBER_PREFIX, SUBJECT_TYPE, Priority, Severity, Source, Status
+from app.technical.constants import SUBJECT_TYPE, Priority, Severity, Source, Status
 from app.technical.models import Ticket
 from app.technical.service.access import tickets_of
+from app.technical.utils.numbers import TICKETS as NUMBERS
 
 URGENCY = case({each.value: rank for rank, each in enumerate(Priority)}, value=Ticket.priority)
 
@@ -104,16 +105,10 @@ def wanted(principal: Principal, asked: TicketFilter) -> Select[Ticket]:
     )
 
 
-def parse_number(text: str) -> int | None:
-    """42 of ``TEC-42``, ``tec-42`` or ``42``; None for what is no number."""
-    digits = text.strip().upper().removeprefix(NUMBER_PREFIX)
-    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 10 else None
-
-
 def _numbers(texts: Sequence[str] | None) -> list[int] | None:
     if texts is None:
         return None
-    return [number for each in texts if (number := parse_number(each)) is not None]
+    return [number for each in texts if (number := NUMBERS.parse(each)) is not None]
 
 
 def _is_null(column: Any, *, wanted: bool | None) -> ColumnElement[bool]:
@@ -140,6 +135,6 @@ def _said(principal: Principal, q: str | None) -> ColumnElement[bool]:
         select(ticket.id).where(words),
         conversations.subjects_matching(principal, q, subject_type=SUBJECT_TYPE),
     ]
-    if (number := parse_number(q)) is not None:
+    if (number := NUMBERS.parse(q)) is not None:
         found.append(select(ticket.id).where(ticket.number == number))
     return Ticket.id.in_(union(*found))

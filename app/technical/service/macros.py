@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.conversations.constants import BODY_MAX_BYTES
 from app.identity.principal import Principal
 from app.identity.utils import clean_text
-from app.listing import Listed, Listing, any_of, matching
+from app.listing import Listed, Listing
 from app.preconditions import ANYTHING, Expected
 from app.redaction import redact
-from app.technical.constants import MACROS_MAX, NAME_MAX, Status, Visibility
+from app.technical.constants import MACROS_MAX, NAME_MAX, Status
 from app.technical.exceptions import InvalidDefinitionError, MacroNotFoundError
 from app.technical.models import Macro, TicketField
 from app.technical.schemas.macros import MacroActions
@@ -61,28 +61,15 @@ async def get(session: AsyncSession, macro_id: UUID, *, principal: Principal) ->
     return await CONFIGURED.get(session, macro_id, sharing.seen_by(Macro, principal))
 
 
-async def list_page(
-    session: AsyncSession,
-    *,
-    principal: Principal,
-    q: str | None,
-    visibility: Sequence[Visibility] | None,
-    team_id: Sequence[UUID] | None,
-    limit: int,
-    sort: str | None,
-    cursor: str | None,
-    total: bool,
-) -> Listed[Macro]:
-    """One page of those that the caller may use, by name unless sorted otherwise."""
-    wanted = select(Macro).where(
-        sharing.seen_by(Macro, principal),
-        any_of(Macro.visibility, visibility),
-        any_of(Macro.team_id, team_id),
-        matching(q, Macro.name, Macro.description),
-    )
-    filters = {"q": q, "visibility": visibility, "team_id": team_id}
-    return await MACROS.fetch(
-        session, wanted, limit=limit, sort=sort, cursor=cursor, total=total, filters=filters
+async def list_page(session: AsyncSession, *, principal: Principal, **wanted: Any) -> Listed[Macro]:
+    """One page of those that the caller may use, by name unless sorted otherwise; ``sharing.Wanted``."""
+    return await sharing.page(
+        session,
+        MACROS,
+        Macro,
+        sharing.Wanted(**wanted),
+        principal=principal,
+        searched=(Macro.name, Macro.description),
     )
 
 

@@ -152,5 +152,5 @@ async def _transfer(
     found = await sla.transfer(session, subject_of(source.id), subject_of(target.id), at=at, actor=actor)
     if target.status in UNFINISHED:
         return found
-    canceled = await sla.cancel(session, subject_of(target.id), at=at, kinds=waiting.UNANSWERED, actor=actor)
+    canceled = await sla.cancel(session, subject_of(target.id), at=at, kinds=sla.UNANSWERED, actor=actor)
     return structs.replace(found, kept=None) if canceled else found

@@ -14,10 +14,11 @@ from app.conversations import Posted
 from app.conversations.constants import MessageKind, Speaker
 from app.conversations.models import Message
 from app.identity.models import Person
-from app.technical.constants import NUMBER_PREFIX, SUBJECT_TYPE
+from app.technical.constants import SUBJECT_TYPE
 from app.technical.desk import Desk
 from app.technical.models import Ticket
 from app.technical.service.changes import subject_of
+from app.technical.utils.numbers import TICKETS
 
 TEAM = "Support"
 RECEIVED = (
@@ -62,7 +63,7 @@ async def received(session: AsyncSession, desk: Desk, ticket: Ticket, *, address
         template="notice",
         to=address,
         title=title_of(ticket),
-        context={"heading": f"Your request {NUMBER_PREFIX}{ticket.number}", "body": RECEIVED},
+        context={"heading": f"Your request {TICKETS.shown(ticket.number)}", "body": RECEIVED},
         subject=subject_of(ticket.id),
         automatic=True,
         **told,
@@ -71,7 +72,7 @@ async def received(session: AsyncSession, desk: Desk, ticket: Ticket, *, address
 
 def title_of(ticket: Ticket) -> str:
     """``[TEC-42] Export fails``: people find it by the number; answers are found by their headers."""
-    return f"[{NUMBER_PREFIX}{ticket.number}] {ticket.subject}"
+    return f"[{TICKETS.shown(ticket.number)}] {ticket.subject}"
 
 
 async def _author(session: AsyncSession, message: Message) -> str:

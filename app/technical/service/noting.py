@@ -12,10 +12,10 @@ from app.database import Database
 from app.exceptions import DatabaseUnavailableError, UnavailableError
 from app.identity.principal import SYSTEM, Principal
 from app.knowledge import Answers, ResolutionNote
-from app.technical.constants import NUMBER_PREFIX
 from app.technical.desk import Desk
 from app.technical.models import Resolution, Ticket
 from app.technical.service.changes import subject_of
+from app.technical.utils.numbers import TICKETS
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ async def _settled(
 def _note(ticket: Ticket, note: Resolution) -> ResolutionNote:
     return ResolutionNote(
         thread=subject_of(ticket.id),
-        number=f"{NUMBER_PREFIX}{ticket.number}",
+        number=TICKETS.shown(ticket.number),
         title=note.title,
         problem=note.problem,
         solution=note.solution,

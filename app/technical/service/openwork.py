@@ -12,7 +12,6 @@ from app.identity.principal import Principal
 from app.knowledge import Thread, WorkCount, WorkItem
 from app.technical.constants import (
     DESK,
-    ISSUE_PREFIX,
     ISSUE_TYPE,
     SUBJECT_TYPE,
     UNFINISHED,
@@ -21,7 +20,7 @@ from app.technical.constants import (
 )
 from app.technical.models import KnownIssue, Reference, Ticket
 from app.technical.service.access import tickets_of
-from app.technical.service.showing import number_of
+from app.technical.utils.numbers import ISSUES, TICKETS
 
 ITEMS_MAX = 100
 
@@ -44,7 +43,7 @@ class TechnicalWork:
         return WorkItem(
             type=ISSUE_TYPE,
             id=issue.id,
-            number=f"{ISSUE_PREFIX}{issue.number}",
+            number=ISSUES.shown(issue.number),
             title=issue.title,
             status=issue.status,
             is_open=issue.status != IssueStatus.resolved,
@@ -93,7 +92,7 @@ def _item(ticket: Ticket) -> WorkItem:
     return WorkItem(
         type=SUBJECT_TYPE,
         id=ticket.id,
-        number=number_of(ticket.number),
+        number=TICKETS.shown(ticket.number),
         title=ticket.subject,
         status=ticket.status,
         is_open=ticket.status in UNFINISHED,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 from uuid import UUID
 
 from msgspec import UNSET
@@ -12,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.exceptions import PermissionDeniedError
 from app.identity.constants import Role
 from app.identity.principal import Principal
+from app.listing import Listed, Listing, any_of, matching
 from app.technical.constants import Visibility
 from app.technical.exceptions import InvalidDefinitionError
 from app.technical.models import Macro, TeamMember, TicketView
 from app.technical.service import assigning
 
 Shared = type[Macro] | type[TicketView]
+T = TypeVar("T", Macro, TicketView)
 
 
 def seen_by(model: Shared, principal: Principal) -> ColumnElement[bool]:
@@ -29,6 +33,47 @@ def seen_by(model: Shared, principal: Principal) -> ColumnElement[bool]:
         of_teams = and_(of_teams, model.team_id.in_(teams))
     conditions = [model.visibility == Visibility.shared, of_teams]
     return or_(*conditions, *([] if own is None else [own]))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """Which macros or views a list is to have, and how."""
+
+    q: str | None
+    visibility: Sequence[Visibility] | None
+    team_id: Sequence[UUID] | None
+    limit: int
+    sort: str | None
+    cursor: str | None
+    total: bool
+
+
+async def page(
+    session: AsyncSession,
+    listing: Listing[T],
+    model: type[T],
+    wanted: Wanted,
+    *,
+    principal: Principal,
+    searched: Sequence[Any],
+) -> Listed[T]:
+    """One page of those that the caller may use; ``searched``: the columns that ``q`` looks in."""
+    found = select(model).where(
+        seen_by(model, principal),
+        any_of(model.visibility, wanted.visibility),
+        any_of(model.team_id, wanted.team_id),
+        matching(wanted.q, *searched),
+    )
+    filters = {"q": wanted.q, "visibility": wanted.visibility, "team_id": wanted.team_id}
+    return await listing.fetch(
+        session,
+        found,
+        limit=wanted.limit,
+        sort=wanted.sort,
+        cursor=wanted.cursor,
+        total=wanted.total,
+        filters=filters,
+    )
 
 
 async def check_may_change(session: AsyncSession, row: Macro | TicketView, *, actor: Principal) -> None:

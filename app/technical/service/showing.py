@@ -9,18 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identity.principal import Principal
 from app.pagination import Page
-from app.technical.constants import NUMBER_PREFIX
 from app.technical.models import Ticket
 from app.technical.schemas.tickets import TicketView
 from app.technical.service import customs
 from app.technical.service.listing import TICKETS, TicketFilter, wanted
+from app.technical.utils.numbers import TICKETS as NUMBERS
 
 FIELDS = [each for each in structs.fields(TicketView) if each.name != "number"]
-
-
-def number_of(number: int) -> str:
-    """``TEC-42``."""
-    return f"{NUMBER_PREFIX}{number}"
 
 
 async def show_all(
@@ -67,4 +62,4 @@ def _view(ticket: Ticket, visible: frozenset[str] | None, principal: Principal) 
     if not principal.is_staff:
         values |= {"tags": [], "signatures": []}
         values |= dict.fromkeys(("assignee_id", "team_id", "issue_id", "origin", "external_id"))
-    return convert(values | {"number": number_of(ticket.number)}, TicketView)
+    return convert(values | {"number": NUMBERS.shown(ticket.number)}, TicketView)

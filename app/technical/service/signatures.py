@@ -149,11 +149,6 @@ def found(*texts: str) -> list[str]:
     return sorted(order[:SIGNATURES_MAX])
 
 
-def is_telling(signature: str) -> bool:
-    """Whether two reports that share it very likely mean the same: a trace with functions."""
-    return signature.startswith("trace:") and "@" in signature
-
-
 def _signatures(text: str) -> Iterator[str]:
     above: list[str] = []  # Python's frames come before their exception, innermost last
     trace: _Trace | None = None

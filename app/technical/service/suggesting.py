@@ -17,7 +17,7 @@ from app.database import Database, is_database_away
 from app.exceptions import TrideskError
 from app.identity.principal import Principal
 from app.knowledge import AccountFacts
-from app.technical.constants import ISSUE_PREFIX, IssueStatus, Status
+from app.technical.constants import IssueStatus, Status
 from app.technical.desk import Desk
 from app.technical.models import Resolution, Ticket
 from app.technical.schemas.suggestions import (
@@ -32,7 +32,7 @@ from app.technical.schemas.suggestions import (
 from app.technical.service import changes, drafting, duplicates, issues, signatures
 from app.technical.service.duplicates import Alike
 from app.technical.service.noting import PUBLISHED
-from app.technical.service.showing import number_of
+from app.technical.utils.numbers import ISSUES, TICKETS
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ async def _issue(session: AsyncSession, ticket: Ticket) -> IssueHint | None:
         return None
     return IssueHint(
         id=issue.id,
-        number=f"{ISSUE_PREFIX}{issue.number}",
+        number=ISSUES.shown(issue.number),
         title=issue.title,
         status=IssueStatus(issue.status),
         workaround=issue.workaround,
@@ -159,7 +159,7 @@ def _similar(alike: Alike, ticket: Ticket, solutions: Mapping[UUID, str]) -> Sim
     other = alike.ticket
     return SimilarTicket(
         id=other.id,
-        number=number_of(other.number),
+        number=TICKETS.shown(other.number),
         subject=other.subject,
         status=Status(other.status),
         product=other.product,
@@ -175,7 +175,7 @@ def _duplicate(alike: Alike, ticket: Ticket) -> DuplicateTicket:
     other = alike.ticket
     return DuplicateTicket(
         id=other.id,
-        number=number_of(other.number),
+        number=TICKETS.shown(other.number),
         subject=other.subject,
         status=Status(other.status),
         created_at=other.created_at,

@@ -23,7 +23,7 @@ from app.identity.models import Account, Person
 from app.identity.principal import Principal
 from app.preconditions import ANYTHING, Expected
 from app.redaction import redact
-from app.technical.constants import DESK, PAUSED, RequiredOn, Source, Status
+from app.technical.constants import DESK, RequiredOn, Source
 from app.technical.desk import Desk
 from app.technical.exceptions import UnknownRequesterError
 from app.technical.models import Ticket
@@ -170,11 +170,6 @@ def attributes_of(ticket: Ticket) -> sla.Attributes:
         account_id=ticket.account_id,
         tags=tuple(ticket.tags),
     )
-
-
-def is_paused(ticket: Ticket) -> bool:
-    """Whether its clocks stand still."""
-    return Status(ticket.status) in PAUSED
 
 
 async def note_waiting(session: AsyncSession, ticket: Ticket, posted: Posted) -> Ticket:

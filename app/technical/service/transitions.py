@@ -11,15 +11,13 @@ from app import sla
 from app.identity.constants import Role
 from app.identity.principal import Principal
 from app.redaction import redact
-from app.sla import ClockKind
+from app.sla import UNANSWERED, ClockKind
 from app.technical.constants import PAUSED, TRANSITIONS, Mover, RequiredOn, Status
 from app.technical.desk import Desk
 from app.technical.exceptions import InvalidTransitionError
 from app.technical.models import Ticket
 from app.technical.service import customs, indexing
 from app.technical.service.changes import change, subject_of
-
-UNANSWERED = (ClockKind.first_response, ClockKind.next_reply)
 
 
 def capacities(ticket: Ticket, actor: Principal) -> frozenset[Mover]:

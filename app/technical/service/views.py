@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.exceptions import InvalidError
 from app.identity.principal import Principal
 from app.identity.utils import clean_text
-from app.listing import Listed, Listing, any_of, matching
+from app.listing import Listed, Listing
 from app.preconditions import ANYTHING, Expected
-from app.technical.constants import NAME_MAX, VIEWS_MAX, Visibility
+from app.technical.constants import NAME_MAX, VIEWS_MAX
 from app.technical.exceptions import ViewNotFoundError
 from app.technical.models import Ticket, TicketView
 from app.technical.schemas.views import ViewFilter
@@ -64,28 +64,10 @@ async def get(session: AsyncSession, view_id: UUID, *, principal: Principal) -> 
     return await CONFIGURED.get(session, view_id, sharing.seen_by(TicketView, principal))
 
 
-async def list_page(
-    session: AsyncSession,
-    *,
-    principal: Principal,
-    q: str | None,
-    visibility: Sequence[Visibility] | None,
-    team_id: Sequence[UUID] | None,
-    limit: int,
-    sort: str | None,
-    cursor: str | None,
-    total: bool,
-) -> Listed[TicketView]:
-    """One page of those that the caller may use, by name unless sorted otherwise."""
-    found = select(TicketView).where(
-        sharing.seen_by(TicketView, principal),
-        any_of(TicketView.visibility, visibility),
-        any_of(TicketView.team_id, team_id),
-        matching(q, TicketView.name),
-    )
-    filters = {"q": q, "visibility": visibility, "team_id": team_id}
-    return await VIEWS.fetch(
-        session, found, limit=limit, sort=sort, cursor=cursor, total=total, filters=filters
+async def list_page(session: AsyncSession, *, principal: Principal, **wanted: Any) -> Listed[TicketView]:
+    """One page of those that the caller may use, by name unless sorted otherwise; ``sharing.Wanted``."""
+    return await sharing.page(
+        session, VIEWS, TicketView, sharing.Wanted(**wanted), principal=principal, searched=(TicketView.name,)
     )
 
 

@@ -16,12 +16,11 @@ from app.conversations.constants import MessageKind, Speaker
 from app.conversations.models import Conversation, Message
 from app.conversations.service.conversations import change
 from app.identity.principal import Principal
-from app.sla import ClockKind, ClockState, ClockView
+from app.sla import UNANSWERED, ClockKind, ClockState, ClockView
 from app.technical.constants import UNFINISHED
 from app.technical.models import Ticket
 from app.technical.service.changes import FRESH, subject_of
 
-UNANSWERED = (ClockKind.first_response, ClockKind.next_reply)
 RUNS = (ClockState.running, ClockState.paused)
 
 

@@ -16,9 +16,7 @@ from app.billing.service.cases.changes import change, lock, subject_of
 from app.identity.constants import Role
 from app.identity.principal import Principal
 from app.redaction import redact
-from app.sla import ClockKind
-
-UNANSWERED = (ClockKind.first_response, ClockKind.next_reply)
+from app.sla import UNANSWERED, ClockKind
 
 
 def capacities(case: Case, actor: Principal) -> frozenset[Mover]:

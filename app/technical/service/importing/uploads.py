@@ -28,7 +28,6 @@ CHUNK = 512 * 1024  # bytes
 MAPPED_MAX = 200  # columns of a mapping
 MAPPED_LENGTH = 200  # characters of a name in it
 GUESSED = "Read as Latin-1 (Windows-1252), since it is not UTF-8: look at names with accents"
-WAITING = ("queued", "running")
 
 
 class ImportJob(msgspec.Struct, frozen=True):
