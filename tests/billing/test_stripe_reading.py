@@ -11,7 +11,7 @@ import pytest
 
 from app.billing.constants import DisputeStatus, PaymentStatus, RefundStatus
 from app.billing.exceptions import InvalidEventError
-from app.billing.service.provider.stripe_reading import Call, read
+from app.billing.service.provider.stripe import Call, read
 
 MARCH, APRIL = 1_772_323_200, 1_775_001_600  # 2026-03-01, 2026-04-01
 

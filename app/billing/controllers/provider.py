@@ -37,7 +37,7 @@ from app.billing.schemas.provider import (
 )
 from app.billing.service.provider import sandbox
 from app.billing.service.provider.receiving import receive
-from app.billing.service.provider.stripe_reading import read
+from app.billing.service.provider.stripe import read
 from app.billing.utils import signatures
 from app.config import Settings
 from app.identity import PUBLIC

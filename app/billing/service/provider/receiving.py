@@ -15,7 +15,7 @@ from app.billing.models import ProviderEvent
 from app.billing.schemas.provider import EventOutcome
 from app.billing.service import mirror
 from app.billing.service.mirror import Heard
-from app.billing.service.provider.stripe_reading import Call, StripeEvent
+from app.billing.service.provider.stripe import Call, StripeEvent
 from app.identity.models import Account
 
 RECORDERS: Mapping[str, Callable[..., Awaitable[Any]]] = {
