@@ -183,7 +183,9 @@ async def test_the_ledger_follows_a_grant_and_its_voiding(caller, account_id, da
 
 async def test_customers_read_their_own_and_nobody_elses(caller, account_id):
     lead = await caller("lead")
-    made = await granted(lead, account_id, 100, reason="between us", issue_id=str(uuid4()))
+    issue = {"title": "Exports stop", "description": "They time out."}
+    issue_id = (await lead.client.post("/v1/technical/issues", json=issue)).json()["id"]
+    made = await granted(lead, account_id, 100, reason="between us", issue_id=issue_id)
     path = f"/v1/billing/accounts/{account_id}/credits"
     owner = await caller("customer", account_id=account_id, sees_account=True)
     shown = (await owner.client.get(path)).json()["items"][0]

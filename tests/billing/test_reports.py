@@ -170,6 +170,15 @@ async def test_an_incident_costs_what_is_linked_to_it_directly_or_by_its_case(le
     assert (found["number"], found["title"], found["accounts"]) == (made["number"], "Exports stop", 1)
 
 
+async def test_nothing_is_linked_to_an_issue_that_nobody_knows(lead, books):
+    case = {"kind": "refund_request", "subject": "x", "description": "y", "issue_id": str(uuid4())}
+    made = await lead.client.post("/v1/billing/cases", json=case)
+    credit = {"kind": "service", "amount": 1, "currency": "EUR", "reason": "x", "issue_id": str(uuid4())}
+    path = f"/v1/billing/accounts/{books.account_id}/credits"
+    granted = await lead.client.post(path, json=credit, headers={"Idempotency-Key": str(uuid4())})
+    assert [(each.status_code, each.json()["field"]) for each in (made, granted)] == [(422, "issue_id")] * 2
+
+
 @pytest.mark.parametrize("name", ["refunds", "approvals", "credits", "disputes", "incidents"])
 async def test_csv_says_what_json_says(lead, books, name):
     await books.refund(100)

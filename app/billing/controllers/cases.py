@@ -30,7 +30,7 @@ from app.billing.schemas.cases import (
     SimilarCase,
     SimilarCases,
 )
-from app.billing.service import cases
+from app.billing.service import cases, issues
 from app.billing.service.cases import listing, showing, transitions
 from app.conversations.exceptions import (
     EmptyMessageError,
@@ -80,6 +80,7 @@ class BillingCaseController(Controller):
         billing: NamedDependency[Desk],
     ) -> BillingCaseView:
         """Open a case. A customer opens their own; the staff may open one for a customer."""
+        await issues.check(session, billing, data.issue_id, principal=principal)
         case = await cases.create(session, billing, actor=principal, **structs.asdict(data))
         return showing.show(case, principal=principal)
 
@@ -175,9 +176,11 @@ class BillingCaseController(Controller):
         data: JSONBody[BillingCaseUpdate],
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
+        billing: NamedDependency[Desk],
         expected: NamedDependency[Expected],
     ) -> BillingCaseView:
         """Change a case. Clocks keep the time they consumed when its priority changes."""
+        await issues.check(session, billing, data.issue_id, principal=principal)
         case = await cases.update_case(
             session, case_id, actor=principal, expected=expected, **structs.asdict(data)
         )

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.billing.constants import EXTERNAL_ID_MAX, CreditNoteStatus, Provider, RefundReason
 from app.billing.controllers.filters import several
+from app.billing.desk import Desk
 from app.billing.exceptions import (
     AllocationMismatchError,
     CreditNoteNotFoundError,
@@ -24,6 +25,7 @@ from app.billing.exceptions import (
 from app.billing.schemas.credit_notes import CreditNoteCreate, CreditNotePreview, CreditNoteView
 from app.billing.schemas.fields import NO_NUL
 from app.billing.schemas.money import CurrencyCode
+from app.billing.service import issues
 from app.billing.service.credit_notes import changes, issuing, listing, showing
 from app.billing.service.credit_notes.planning import Allocation
 from app.billing.service.credit_notes.taking import Taken
@@ -66,6 +68,7 @@ class CreditNoteController(Controller):
         data: JSONBody[CreditNoteCreate],
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
+        billing: NamedDependency[Desk],
     ) -> CreditNoteView:
         """Issue a credit note: it first reduces what the invoice still owes.
 
@@ -73,6 +76,7 @@ class CreditNoteController(Controller):
         is rounded on the note by itself; the note that completes a rate's lines absorbs the rest, so that all
         notes of an invoice sum to it exactly.
         """
+        await issues.check(session, billing, data.issue_id, principal=principal)
         note = await issuing.create(session, _wanted(data), actor=principal)
         return await showing.show(session, note, principal=principal)
 

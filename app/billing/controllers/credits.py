@@ -25,6 +25,7 @@ from app.billing.exceptions import (
 )
 from app.billing.schemas.credits import CreditGrantCreate, CreditGrantView, SuggestedCredit
 from app.billing.schemas.money import CurrencyCode
+from app.billing.service import issues
 from app.billing.service.credits import granting, listing, suggesting
 from app.billing.utils.money import DEFAULT_LOCALE
 from app.exceptions import PermissionDeniedError
@@ -84,11 +85,13 @@ class CreditGrantController(Controller):
         data: JSONBody[CreditGrantCreate],
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
+        billing: NamedDependency[Desk],
     ) -> CreditGrantView:
         """Give an account credit for its next invoices.
 
         Goodwill is capped by the policy in force: a grant by the caller's role, an account by UTC quarter.
         """
+        await issues.check(session, billing, data.issue_id, principal=principal)
         row = await granting.grant(session, actor=principal, account_id=account_id, **structs.asdict(data))
         return listing.show(row, principal=principal)
 

@@ -11,6 +11,7 @@ from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.billing.controllers import refund_filters as filters
+from app.billing.desk import Desk
 from app.billing.exceptions import (
     CurrencyMismatchError,
     NotRefundableError,
@@ -24,6 +25,7 @@ from app.billing.schemas.refund_requests import (
     RefundRequestUpdate,
     RefundRequestView,
 )
+from app.billing.service import issues
 from app.billing.service.refunds import changes, requests, showing
 from app.exceptions import PermissionDeniedError
 from app.identity.principal import Principal
@@ -57,8 +59,10 @@ class RefundRequestController(Controller):
         data: JSONBody[RefundRequestCreate],
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
+        billing: NamedDependency[Desk],
     ) -> RefundRequestView:
         """Ask for money of a payment to go back. Customers ask for their account's, if they may see it."""
+        await issues.check(session, billing, data.issue_id, principal=principal)
         request = await requests.create(session, actor=principal, **structs.asdict(data))
         return await showing.show(session, request, principal=principal)
 

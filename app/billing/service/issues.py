@@ -24,9 +24,14 @@ async def find(session: AsyncSession, desk: Desk, issue_id: UUID, *, principal: 
     return None
 
 
-async def check(session: AsyncSession, desk: Desk, issue_id: UUID | None, *, principal: Principal) -> None:
-    """``UnknownReferenceError`` for a known issue that no desk has."""
-    if issue_id is not None and await find(session, desk, issue_id, principal=principal) is None:
+async def check(session: AsyncSession, desk: Desk, issue_id: object, *, principal: Principal) -> None:
+    """``UnknownReferenceError`` for a known issue that no desk has; None and UNSET name none.
+
+    To customers issues do not exist: that they name one is refused by who takes it.
+    """
+    if not isinstance(issue_id, UUID) or not principal.is_staff:
+        return
+    if await find(session, desk, issue_id, principal=principal) is None:
         raise UnknownReferenceError(
             "There is no such known issue.",
             field="issue_id",
