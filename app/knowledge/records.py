@@ -30,12 +30,12 @@ class Told:
     """What a desk's rows say to a question about somebody's own matters.
 
     Without statements: it asks for rows that are not there, or not the reader's: that is no question for
-    documents, which would answer somebody else's. ``policy``: documents may add what the rules say, those
-    that were valid at ``as_of``.
+    documents, which would answer somebody else's. ``rules``: what documents may be asked beside, the question
+    without what names the record; those that were valid at ``as_of``.
     """
 
     statements: tuple[RecordStatement, ...]
-    policy: bool = False
+    rules: str | None = None
     as_of: datetime | None = None
 
 

@@ -84,7 +84,7 @@ class Answerer:
         rules, those that were valid at its moment.
         """
         hits: Sequence[Hit] = ()
-        if told is None or (told.policy and told.statements):
+        if told is None or (told.rules is not None and told.statements):
             if told is not None and told.as_of is not None and scope.as_of is None:
                 scope = replace(scope, as_of=told.as_of)
             hits = await self._retriever.search(
@@ -158,7 +158,9 @@ class Composing:
 
     async def _rules(self) -> AsyncGenerator[Statement, None]:
         """What documents add to what rows say: a few sentences, and none unless the evidence is good."""
-        extraction = await extract(self._material.standalone, self._material.hits, self._embedder)
+        told = self._material.told
+        asked = self._material.standalone if told is None or told.rules is None else told.rules
+        extraction = await extract(asked, self._material.hits, self._embedder)
         if outcome_for(confidence(extraction.signals)) is not Outcome.ANSWERED:
             return
         for statement in extraction.statements[:RULES]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,6 +18,7 @@ from app.database import Database
 from app.identity import Role
 from app.identity import service as identity
 from tests.callers import Caller, MakeCaller
+from tests.rag.library import make_library
 
 OAK, FERRUM, MARL = "oakhollow", "ferrum-fell", "marlgate"
 SIGNS = {"EUR": "€", "USD": "$"}
@@ -294,3 +296,27 @@ async def test_a_chat_and_a_stream_answer_alike(company):
 async def test_a_role_without_an_account_is_answered_from_documents(as_role):
     answer = await ask(as_role(Role.customer), "What do I owe?")
     assert not [each for each in answer["citations"] if each["kind"] == "record"]
+
+
+async def test_the_rules_beside_a_record_are_those_in_force_at_its_date(company, database, rag, unique):
+    """What the handbook says today does not explain an invoice of last spring."""
+    library = await make_library(database, rag, f"policies-{unique}")
+    change = datetime(2026, 7, 15, tzinfo=UTC)
+    text_of = "# Refund policy\n\nThe refund policy allows a refund of an invoice within {} days.\n"
+    for days, valid in (
+        (77, {"valid_until": change}),
+        (33, {"valid_from": change}),
+    ):
+        document = await library.put(text_of.format(days), title=f"Refund policy {unique}", **valid)
+        await rag.ingestor.ingest(document.id, document.latest_version)
+    numbers = await numbers_of(database, company.accounts[OAK])
+    told = {}
+    for number in (numbers[0], numbers[-2]):
+        question = f"What does the refund policy allow for a refund of invoice {number}?"
+        answer = await ask(company.owners[OAK].client, question)
+        chunks = [each["quote"] for each in answer["citations"] if each["kind"] == "chunk"]
+        assert [each for each in answer["citations"] if each["kind"] == "record"]
+        told[number] = " ".join(chunks)
+    assert "within 77 days" in told[numbers[0]]
+    assert "within 33 days" in told[numbers[-2]]
+    assert "77" not in told[numbers[-2]]

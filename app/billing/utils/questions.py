@@ -33,13 +33,14 @@ class Topic(StrEnum):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
     """``number``: of an invoice, as it was written. ``ordinal``: which of several, ``last`` or ``first``.
-    ``own``: it is about the asker's own matters. ``policy``: it also asks why, or what the rules are."""
+    ``own``: it is about the asker's own matters. ``rules``: what it asks beside that, why or what the rules
+    are, without the number."""
 
     topic: Topic
     own: bool
     number: str | None = None
     ordinal: str = "last"
-    policy: bool = False
+    rules: str | None = None
 
 
 NUMBER = re.compile(
@@ -181,8 +182,13 @@ def understood(text: str) -> Question | None:
         own=number is not None or not others,
         number=number,
         ordinal="first" if FIRST.search(lowered) else "last",
-        policy=POLICY.search(lowered) is not None,
+        rules=_without(plain, number) if POLICY.search(lowered) else None,
     )
+
+
+def _without(text: str, number: str | None) -> str:
+    """The text without an invoice's number, which no document has."""
+    return text if number is None else " ".join(text.replace(number, "").split())
 
 
 def _topic_of(lowered: str) -> Topic | None:

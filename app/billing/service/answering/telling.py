@@ -73,7 +73,7 @@ class BillingRecords:
             return NOTHING
         return Told(
             statements=tuple(statements),
-            policy=asked.policy,
+            rules=asked.rules,
             as_of=None if invoice is None else invoice.issued_at,
         )
 
