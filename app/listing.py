@@ -52,6 +52,7 @@ T = TypeVar("T")
 Row = TypeVar("Row", bound=Base)
 
 SEARCH_MAX = 200
+FILTERS_MAX = 50  # values of one filter
 SORT_MAX = 64
 SCOPE_BYTES = 9  # of the digest in a cursor; a mistake is to be noticed, not an attack
 
@@ -74,6 +75,13 @@ CreatedAfter = Annotated[
 CreatedBefore = Annotated[
     datetime | None, QueryParameter(name="created_before", description="Made before this time.")
 ]
+
+
+def several(name: str, description: str) -> QueryParameter:
+    """A filter that may be given several times; any of its values will do."""
+    return QueryParameter(
+        name=name, max_items=FILTERS_MAX, description=f"{description} Several: any of them."
+    )
 
 
 @dataclass(frozen=True, slots=True)

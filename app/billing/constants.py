@@ -19,7 +19,6 @@ NOTE_MAX = 4_000
 EXTERNAL_ID_MAX = 255
 LINES_MAX = 500  # of one invoice or credit note
 IMPORT_ITEMS_MAX = 500
-FILTERS_MAX = 50
 
 
 class CaseKind(StrEnum):

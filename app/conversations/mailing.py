@@ -10,14 +10,16 @@ from uuid import UUID
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.conversations.constants import BodyFormat, Channel
+from app.conversations.constants import BodyFormat, Channel, MessageKind, Speaker
 from app.conversations.exceptions import AttachmentRefusedError, AttachmentTooLargeError, EmptyAttachmentError
-from app.conversations.models import Conversation, Participant
-from app.conversations.service import attachments
+from app.conversations.models import Conversation, Message, Participant
+from app.conversations.service import Posted, attachments, participants
+from app.events import Subject
 from app.identity.constants import Role
 from app.identity.models import Person
 from app.identity.principal import SYSTEM, Principal, speaking_as
 from app.knowledge import ReceivedMail, Thread
+from app.mail import Mailer
 
 # Prefixes of answers and forwards, in the languages that mail programs write them in.
 PREFIX = re.compile(
@@ -71,6 +73,48 @@ def title_of(title: str, *, prefix: str, maximum: int) -> str:
     mark = re.compile(rf"\[{re.escape(prefix)}\d+\]\s*", re.IGNORECASE)
     bare = mark.sub("", PREFIX.sub("", mark.sub("", title))).strip()
     return " ".join(bare.split())[:maximum] or UNTITLED
+
+
+async def spread(
+    session: AsyncSession, mailer: Mailer, posted: Posted, *, subject: Subject, title: str, team: str
+) -> None:
+    """A message goes to everybody on its thread but its author, a note to the staff among them.
+
+    Watchers and who was copied may unsubscribe from the thread; requester and assignee take part in it.
+    ``team``: who speaks where no person does. Nothing while outgoing mail is off.
+    """
+    if not mailer.is_on:
+        return
+    message = posted.message
+    author = await _speaker(session, message, team)
+    readers = await participants.recipients(
+        session, posted.conversation, kind=MessageKind(message.kind), besides=message.author_person_id
+    )
+    for reader in readers:
+        if reader.address == (message.author_email or "").lower():
+            continue
+        await mailer.send(
+            session,
+            template="reply",
+            to=reader.address,
+            to_name=reader.name,
+            person_id=reader.person_id,
+            from_name=author,
+            title=title,
+            context={"body": message.body_text, "body_html": message.body_html, "author": author},
+            subject=subject,
+            automatic=message.automatic,
+            scope=f"{subject.type}:{subject.id}" if reader.may_leave else None,
+        )
+
+
+async def _speaker(session: AsyncSession, message: Message, team: str) -> str:
+    """Customers are named by their address at most where they are no person here."""
+    if message.author_person_id is not None:
+        person = await session.get(Person, message.author_person_id)
+        if person is not None:
+            return person.name
+    return message.author_email or team if message.speaker == Speaker.customer else team
 
 
 async def _author(session: AsyncSession, mail: ReceivedMail) -> tuple[Principal, dict[str, Any]]:

@@ -18,7 +18,6 @@ NAME_MAX = 120  # of a product, component, version, tag
 ENVIRONMENT_MAX = 500
 REASON_MAX = 500
 TAGS_MAX = 30
-FILTERS_MAX = 50
 LINKS_MAX = 200  # of one ticket
 REFERENCES_MAX = 50  # of one ticket
 SPLIT_MAX = 200  # messages at once

@@ -12,7 +12,6 @@ from msgspec import Meta, structs
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.billing.constants import EXTERNAL_ID_MAX, CreditNoteStatus, Provider, RefundReason
-from app.billing.controllers.filters import several
 from app.billing.desk import Desk
 from app.billing.exceptions import (
     AllocationMismatchError,
@@ -33,7 +32,7 @@ from app.exceptions import PermissionDeniedError
 from app.identity.constants import Role
 from app.identity.guards import require
 from app.identity.principal import Principal
-from app.listing import CreatedAfter, CreatedBefore, Sort, Total
+from app.listing import CreatedAfter, CreatedBefore, Sort, Total, several
 from app.openapi import documented
 from app.pagination import Cursor, Limit, Page
 from app.preconditions import Expected

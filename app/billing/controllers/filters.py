@@ -8,16 +8,8 @@ from uuid import UUID
 
 from litestar.params import QueryParameter
 
-from app.billing.constants import FILTERS_MAX, CaseKind, CasePriority, CaseStatus
-from app.listing import SEARCH_MAX
-
-
-def several(name: str, description: str) -> QueryParameter:
-    """A parameter that may be given several times."""
-    return QueryParameter(
-        name=name, max_items=FILTERS_MAX, description=f"{description} Several: any of them."
-    )
-
+from app.billing.constants import CaseKind, CasePriority, CaseStatus
+from app.listing import SEARCH_MAX, several
 
 KindFilter = Annotated[list[CaseKind] | None, several("kind", "Cases of this kind.")]
 StatusFilter = Annotated[list[CaseStatus] | None, several("status", "Cases that stand there.")]

@@ -12,7 +12,7 @@ from litestar.params import FromPath, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.billing.constants import Book
-from app.billing.controllers.filters import AccountFilter, CurrencyFilter, several
+from app.billing.controllers.filters import AccountFilter, CurrencyFilter
 from app.billing.exceptions import BillingAccountNotFoundError
 from app.billing.schemas.facts import BillingAccountFacts
 from app.billing.schemas.ledger import AccountBalances, LedgerEntryView, LedgerSubject
@@ -22,7 +22,7 @@ from app.billing.utils.moments import in_utc
 from app.identity.constants import Role
 from app.identity.guards import require
 from app.identity.principal import Principal
-from app.listing import Sort, Total
+from app.listing import Sort, Total, several
 from app.openapi import documented
 from app.pagination import Cursor, Limit, Page
 

@@ -10,31 +10,17 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, false, select, true, union
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, false, true
 
 from app.billing.constants import SUBJECT_TYPE
 from app.billing.models import Case
-from app.conversations.models import Conversation, Participant
+from app.conversations.service.access import things_of
 from app.identity.principal import Principal
 
 
 def cases_of(principal: Principal) -> ColumnElement[bool]:
-    """Cases that the caller may see; of a customer as one set of ids, each part from its own index."""
-    if principal.is_staff:
-        return true()
-    case = aliased(Case, name="own")
-    entitled: list[Select[Any]] = []
-    if principal.person_id is not None:
-        takes_part = (
-            select(Conversation.subject_id)
-            .join(Participant, Participant.conversation_id == Conversation.id)
-            .where(Conversation.subject_type == SUBJECT_TYPE, Participant.person_id == principal.person_id)
-        )
-        entitled += [select(case.id).where(case.requester_id == principal.person_id), takes_part]
-    if principal.sees_account and principal.account_id is not None:
-        entitled.append(select(case.id).where(case.account_id == principal.account_id))
-    return Case.id.in_(union(*entitled)) if entitled else false()
+    """Cases that the caller may see."""
+    return things_of(principal, Case, SUBJECT_TYPE)
 
 
 def money_of(principal: Principal, account_id: Any) -> ColumnElement[bool]:

@@ -6,7 +6,10 @@ their account if they may; in them the public messages, and the attachments of t
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, false, or_, select, true
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true, union
+from sqlalchemy.orm import aliased
 
 from app.conversations.constants import MessageKind
 from app.conversations.models import Attachment, Conversation, Message, Participant
@@ -24,6 +27,29 @@ def conversations_of(principal: Principal) -> ColumnElement[bool]:
     if principal.sees_account and principal.account_id is not None:
         conditions.append(Conversation.account_id == principal.account_id)
     return or_(*conditions)
+
+
+def things_of(principal: Principal, model: Any, subject_type: str) -> ColumnElement[bool]:
+    """A desk's things, which have conversations of this type, that the caller may see: the rule of these, so
+    that a thing and what is said on it agree. ``model`` has ``id``, ``requester_id`` and ``account_id``.
+
+    Of a customer as one set of ids: conditions joined by ``or`` would be looked at on every row there is.
+    """
+    if principal.is_staff:
+        return true()
+    thing = aliased(model, name="own")
+    entitled: list[Select[Any]] = []
+    if principal.person_id is not None:
+        takes_part = (
+            select(Conversation.subject_id)
+            .join(Participant, Participant.conversation_id == Conversation.id)
+            .where(Conversation.subject_type == subject_type, Participant.person_id == principal.person_id)
+        )
+        entitled += [select(thing.id).where(thing.requester_id == principal.person_id), takes_part]
+    if principal.sees_account and principal.account_id is not None:
+        entitled.append(select(thing.id).where(thing.account_id == principal.account_id))
+    condition: ColumnElement[bool] = model.id.in_(union(*entitled)) if entitled else false()
+    return condition
 
 
 def messages_of(principal: Principal) -> ColumnElement[bool]:

@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.identity.constants import Role
 from app.identity.guards import require
 from app.identity.principal import Principal
-from app.listing import Search, Sort, Total
+from app.listing import FILTERS_MAX, Search, Sort, Total
 from app.openapi import documented
 from app.pagination import Cursor, Limit, Page
 from app.preconditions import Expected
-from app.technical.constants import FILTERS_MAX, FieldType
+from app.technical.constants import FieldType
 from app.technical.exceptions import (
     FieldExistsError,
     FieldInUseError,

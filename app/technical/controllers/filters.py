@@ -8,34 +8,27 @@ from uuid import UUID
 
 from litestar.params import QueryParameter
 
-from app.listing import SEARCH_MAX
-from app.technical.constants import FILTERS_MAX, Priority, Severity, Source, Status
+from app.listing import FILTERS_MAX, SEARCH_MAX, several
+from app.technical.constants import Priority, Severity, Source, Status
 
-
-def _several(name: str, description: str) -> QueryParameter:
-    return QueryParameter(
-        name=name, max_items=FILTERS_MAX, description=f"{description} Several: any of them."
-    )
-
-
-StatusFilter = Annotated[list[Status] | None, _several("status", "Tickets that stand there.")]
-PriorityFilter = Annotated[list[Priority] | None, _several("priority", "Of this priority.")]
-SeverityFilter = Annotated[list[Severity] | None, _several("severity", "Of this severity.")]
-SourceFilter = Annotated[list[Source] | None, _several("source", "That came like this.")]
-AssigneeFilter = Annotated[list[UUID] | None, _several("assignee_id", "Whose assignee this is.")]
+StatusFilter = Annotated[list[Status] | None, several("status", "Tickets that stand there.")]
+PriorityFilter = Annotated[list[Priority] | None, several("priority", "Of this priority.")]
+SeverityFilter = Annotated[list[Severity] | None, several("severity", "Of this severity.")]
+SourceFilter = Annotated[list[Source] | None, several("source", "That came like this.")]
+AssigneeFilter = Annotated[list[UUID] | None, several("assignee_id", "Whose assignee this is.")]
 UnassignedFilter = Annotated[
     bool | None, QueryParameter(name="unassigned", description="Whether nobody is their assignee.")
 ]
-TeamFilter = Annotated[list[UUID] | None, _several("team_id", "Of this team.")]
-RequesterFilter = Annotated[list[UUID] | None, _several("requester_id", "That this person asked for.")]
-AccountFilter = Annotated[list[UUID] | None, _several("account_id", "Of this account.")]
-IssueFilter = Annotated[list[UUID] | None, _several("issue_id", "Behind which this known issue is.")]
-ProductFilter = Annotated[list[str] | None, _several("product", "About this product.")]
-ComponentFilter = Annotated[list[str] | None, _several("component", "About this component.")]
-VersionFilter = Annotated[list[str] | None, _several("product_version", "About this version.")]
-TagFilter = Annotated[list[str] | None, _several("tag", "With this tag.")]
-SignatureFilter = Annotated[list[str] | None, _several("signature", "With this error signature.")]
-NumberFilter = Annotated[list[str] | None, _several("number", "With this number, such as `TEC-42`.")]
+TeamFilter = Annotated[list[UUID] | None, several("team_id", "Of this team.")]
+RequesterFilter = Annotated[list[UUID] | None, several("requester_id", "That this person asked for.")]
+AccountFilter = Annotated[list[UUID] | None, several("account_id", "Of this account.")]
+IssueFilter = Annotated[list[UUID] | None, several("issue_id", "Behind which this known issue is.")]
+ProductFilter = Annotated[list[str] | None, several("product", "About this product.")]
+ComponentFilter = Annotated[list[str] | None, several("component", "About this component.")]
+VersionFilter = Annotated[list[str] | None, several("product_version", "About this version.")]
+TagFilter = Annotated[list[str] | None, several("tag", "With this tag.")]
+SignatureFilter = Annotated[list[str] | None, several("signature", "With this error signature.")]
+NumberFilter = Annotated[list[str] | None, several("number", "With this number, such as `TEC-42`.")]
 CustomFilter = Annotated[
     list[str] | None,
     QueryParameter(

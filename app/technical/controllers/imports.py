@@ -19,11 +19,11 @@ from app.exceptions import UnsupportedMediaError
 from app.identity.constants import Role
 from app.identity.guards import require
 from app.identity.principal import Principal
-from app.listing import Sort, Total
+from app.listing import FILTERS_MAX, Sort, Total
 from app.openapi import documented
 from app.pagination import Cursor, Limit, Page
 from app.requests import decode_form, refuse_field
-from app.technical.constants import FILTERS_MAX, ImportStatus
+from app.technical.constants import ImportStatus
 from app.technical.dependencies import provide_desk
 from app.technical.exceptions import ImportNotFoundError, ImportOverError, InvalidImportError
 from app.technical.schemas.imports import ImportErrorView, TicketImportForm, TicketImportView

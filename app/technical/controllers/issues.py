@@ -15,11 +15,11 @@ from app.bulk import BulkResult, run_bulk
 from app.identity.constants import Role
 from app.identity.guards import require
 from app.identity.principal import Principal
-from app.listing import Listing, Search, Sort, Total
+from app.listing import FILTERS_MAX, Listing, Search, Sort, Total
 from app.openapi import documented
 from app.pagination import Cursor, Limit, Page
 from app.preconditions import Expected
-from app.technical.constants import FILTERS_MAX, IssueStatus, Severity, Status
+from app.technical.constants import IssueStatus, Severity, Status
 from app.technical.controllers.filters import ProductFilter
 from app.technical.desk import Desk
 from app.technical.exceptions import (

@@ -17,11 +17,11 @@ from app.identity.constants import Role
 from app.identity.exceptions import PersonDeactivatedError
 from app.identity.guards import require
 from app.identity.principal import Principal
-from app.listing import Search, Sort, Total
+from app.listing import FILTERS_MAX, Search, Sort, Total
 from app.openapi import documented
 from app.pagination import Cursor, Limit, Page
 from app.preconditions import Expected
-from app.technical.constants import FILTERS_MAX, Visibility
+from app.technical.constants import Visibility
 from app.technical.controllers.filters import TeamFilter
 from app.technical.desk import Desk
 from app.technical.exceptions import (

@@ -9,9 +9,8 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from app.identity.schemas import NAME_PATTERN
-from app.listing import SEARCH_MAX, SORT_MAX
+from app.listing import FILTERS_MAX, SEARCH_MAX, SORT_MAX
 from app.technical.constants import (
-    FILTERS_MAX,
     NAME_MAX,
     Priority,
     Severity,

@@ -9,12 +9,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app import conversations
-from app.conversations import Posted
-from app.conversations.constants import MessageKind, Speaker
-from app.conversations.models import Message
-from app.identity.models import Person
-from app.technical.constants import SUBJECT_TYPE
+from app.conversations import Posted, mailing
 from app.technical.desk import Desk
 from app.technical.models import Ticket
 from app.technical.service.changes import subject_of
@@ -27,33 +22,15 @@ RECEIVED = (
 
 
 async def replied(session: AsyncSession, desk: Desk, ticket: Ticket, posted: Posted) -> None:
-    """A message goes to everybody on the ticket but its author, a note to the staff among them.
-
-    Watchers and who was copied may unsubscribe from the ticket; requester and assignee take part in it.
-    """
-    if not desk.mailer.is_on:
-        return
-    message = posted.message
-    author = await _author(session, message)
-    readers = await conversations.participants.recipients(
-        session, posted.conversation, kind=MessageKind(message.kind), besides=message.author_person_id
+    """A message goes to everybody on the ticket but its author, a note to the staff among them."""
+    await mailing.spread(
+        session,
+        desk.mailer,
+        posted,
+        subject=subject_of(ticket.id),
+        title=title_of(ticket),
+        team=TEAM,
     )
-    for reader in readers:
-        if reader.address == (message.author_email or "").lower():
-            continue
-        await desk.mailer.send(
-            session,
-            template="reply",
-            to=reader.address,
-            to_name=reader.name,
-            person_id=reader.person_id,
-            from_name=author,
-            title=title_of(ticket),
-            context={"body": message.body_text, "body_html": message.body_html, "author": author},
-            subject=subject_of(ticket.id),
-            automatic=message.automatic,
-            scope=f"{SUBJECT_TYPE}:{ticket.id}" if reader.may_leave else None,
-        )
 
 
 async def received(session: AsyncSession, desk: Desk, ticket: Ticket, *, address: str, **told: Any) -> None:
@@ -73,12 +50,3 @@ async def received(session: AsyncSession, desk: Desk, ticket: Ticket, *, address
 def title_of(ticket: Ticket) -> str:
     """``[TEC-42] Export fails``: people find it by the number; answers are found by their headers."""
     return f"[{TICKETS.shown(ticket.number)}] {ticket.subject}"
-
-
-async def _author(session: AsyncSession, message: Message) -> str:
-    """Customers are named by their address at most where they are no person here."""
-    if message.author_person_id is not None:
-        person = await session.get(Person, message.author_person_id)
-        if person is not None:
-            return person.name
-    return message.author_email or TEAM if message.speaker == Speaker.customer else TEAM

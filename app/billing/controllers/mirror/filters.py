@@ -8,9 +8,8 @@ from uuid import UUID
 from litestar.params import QueryParameter
 
 from app.billing.constants import AMOUNT_MAX, Provider
-from app.billing.controllers.filters import several
 from app.billing.schemas.money import CurrencyCode
-from app.listing import SEARCH_MAX
+from app.listing import SEARCH_MAX, several
 
 
 def moment(name: str, description: str) -> QueryParameter:

@@ -13,7 +13,6 @@ from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.billing.constants import SubscriptionStatus
-from app.billing.controllers.filters import several
 from app.billing.controllers.mirror.filters import (
     AccountFilter,
     AmountMax,
@@ -29,7 +28,7 @@ from app.billing.models import Subscription
 from app.billing.schemas.mirror import SubscriptionView
 from app.billing.service.mirror import listing, showing
 from app.identity.principal import Principal
-from app.listing import CreatedAfter, CreatedBefore, Sort, Total
+from app.listing import CreatedAfter, CreatedBefore, Sort, Total, several
 from app.openapi import documented
 from app.pagination import Cursor, Limit, Page
 
