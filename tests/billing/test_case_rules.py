@@ -26,6 +26,7 @@ from app.events import Subject
 from app.identity.principal import SYSTEM
 from app.knowledge import ReceivedMail
 from app.mail import Mailer
+from tests.billing.refunding import pay
 from tests.callers import Caller, MakeCaller
 
 PATH = "/v1/billing/cases"
@@ -59,6 +60,34 @@ async def put(database: Database, case_id: str, status: str) -> None:
 
 async def say(by: Caller, case: dict[str, Any], body: str = "Hello.", **more: Any) -> Any:
     return await by.client.post(f"{PATH}/{case['id']}/messages", json={"body": body} | more)
+
+
+async def history(database: Database, case: dict[str, Any]) -> int:
+    """The case's version. Each event starts from what those before it left, none is lost, and their fold is
+    the case as it stands."""
+    async with database.session() as session:
+        found = await session.execute(
+            text(
+                "select before, after from event where subject_type = 'billing_case' and subject_id = :id"
+                " and type like 'billing_case.%' order by CAST(after ->> 'version' AS int)"
+            ),
+            {"id": case["id"]},
+        )
+        folded: dict[str, Any] = {}
+        for count, (before, after) in enumerate(found.all(), start=1):
+            assert after["version"] == count
+            assert before is None or before == {name: folded[name] for name in before}
+            folded |= after
+        row = await cases.get(session, UUID(case["id"]), principal=SYSTEM)
+        for name in changes.STATE:
+            value = getattr(row, name)
+            if name == "description":
+                value = changes.text_hash(value)
+            if isinstance(value, datetime):
+                assert datetime.fromisoformat(folded[name]) == value, name
+            else:
+                assert folded[name] == (str(value) if isinstance(value, UUID) else value), name
+        return row.version
 
 
 def test_the_table_is_the_rule_written_by_hand():
@@ -193,7 +222,7 @@ async def test_clocks_of_a_policy(caller, owner):
     assert await state() == "met"
 
 
-async def test_thirty_writers_on_one_case_lose_nothing(owner, agent):
+async def test_thirty_writers_on_one_case_lose_nothing(owner, agent, database):
     case = await opened(owner)
     moves = ["open", "awaiting_customer", "awaiting_approval", "awaiting_provider", "resolved"]
     rng = random.Random(7)
@@ -212,6 +241,7 @@ async def test_thirty_writers_on_one_case_lose_nothing(owner, agent):
     assert set(codes) <= {200, 201, 409}
     messages = await agent.client.get(f"{PATH}/{case['id']}/messages", params={"limit": 100, "total": True})
     assert messages.json()["total"] == 1 + codes.count(201)
+    assert await history(database, case) > 5
 
 
 async def test_folding_the_events_gives_the_case(owner, agent, database):
@@ -227,26 +257,7 @@ async def test_folding_the_events_gives_the_case(owner, agent, database):
             await agent.client.patch(f"{PATH}/{case['id']}", json=change)
         else:
             await say(rng.choice([owner, agent]), case)
-    async with database.session() as session:
-        found = await session.scalars(
-            text(
-                "select after from event where subject_type = 'billing_case' and subject_id = :id"
-                " and type like 'billing_case.%' order by CAST(after ->> 'version' AS int)"
-            ),
-            {"id": case["id"]},
-        )
-        folded: dict[str, Any] = {}
-        for after in found:
-            folded |= after
-        row = await cases.get(session, UUID(case["id"]), principal=SYSTEM)
-        for name in changes.STATE:
-            value = getattr(row, name)
-            if name == "description":
-                value = changes.text_hash(value)
-            if isinstance(value, datetime):
-                assert datetime.fromisoformat(folded[name]) == value, name
-            else:
-                assert folded[name] == (str(value) if isinstance(value, UUID) else value), name
+    assert await history(database, case) > 5
 
 
 async def test_who_sees_a_case(caller, owner, agent):
@@ -268,6 +279,46 @@ async def test_who_sees_a_case(caller, owner, agent):
     assert refused.status_code == 403
     listed = (await stranger.client.get(PATH)).json()["items"]
     assert listed == []
+
+
+async def test_a_case_of_another_account_takes_what_was_said_along(caller, owner, agent):
+    """Nobody of the account that it was taken from reads on, not even files; the new one's read all of it."""
+    former = await caller("customer", account_id=owner.account_id, sees_account=True)
+    latter = await caller("customer", sees_account=True)
+    case = await opened(agent, account_id=str(owner.account_id))
+    note = {"file": ("note.txt", b"what it says", "text/plain")}
+    upload = (await agent.client.post("/v1/attachments", files=note)).json()["id"]
+    said = await say(agent, case, attachments=[upload])
+    assert said.status_code == 201, said.text
+
+    async def read(by: Caller) -> list[int]:
+        paths = (f"{PATH}/{case['id']}", f"{PATH}/{case['id']}/messages", f"/v1/attachments/{upload}")
+        return [(await by.client.get(path)).status_code for path in paths]
+
+    assert (await read(former), await read(latter)) == ([200] * 3, [404] * 3)
+    given = {"account_id": str(latter.account_id)}
+    assert (await agent.client.patch(f"{PATH}/{case['id']}", json=given)).status_code == 200
+    assert (await read(former), await read(latter)) == ([404] * 3, [200] * 3)
+
+
+async def test_a_case_does_not_leave_the_account_whose_payment_it_is_about(caller, owner, agent, database):
+    payment = await pay(database)
+    case = await opened(agent, payment_id=str(payment.id))
+    path = f"{PATH}/{case['id']}"
+    assert case["account_id"] == str(payment.account_id)
+    for given in ({"account_id": str(owner.account_id)}, {"requester_id": str(owner.person_id)}):
+        refused = await agent.client.patch(path, json=given)
+        assert (refused.status_code, refused.json()["field"]) == (422, "payment_id")
+        moved = await agent.client.patch(path, json=given | {"payment_id": None})
+        assert (moved.status_code, moved.json()["account_id"]) == (200, str(owner.account_id))
+        back = {"account_id": case["account_id"], "requester_id": None, "payment_id": str(payment.id)}
+        assert (await agent.client.patch(path, json=back)).status_code == 200
+
+
+async def test_a_case_without_requester_stays_its_accounts(owner, agent):
+    case = await opened(owner)
+    left = (await agent.client.patch(f"{PATH}/{case['id']}", json={"requester_id": None})).json()
+    assert (left["requester_id"], left["account_id"]) == (None, case["account_id"])
 
 
 async def test_a_customer_sets_nothing_that_is_the_staffs_and_points_to_nobody_elses(caller, owner):

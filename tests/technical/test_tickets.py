@@ -195,6 +195,25 @@ async def test_a_reply_after_the_window_and_on_a_closed_ticket_opens_a_follow_up
     assert (await agent.client.patch(f"{PATH}/{closed['id']}", json={"priority": "low"})).status_code == 409
 
 
+async def test_a_ticket_of_another_account_takes_what_was_said_along(caller, open_ticket):
+    agent, owner = await caller("agent"), await caller("customer")
+    former = await caller("customer", account_id=owner.account_id, sees_account=True)
+    latter = await caller("customer", sees_account=True)
+    ticket = await open_ticket(agent, account_id=str(owner.account_id))
+    note = {"file": ("note.txt", b"what it says", "text/plain")}
+    upload = (await agent.client.post("/v1/attachments", files=note)).json()["id"]
+    assert (await write(agent, ticket, attachments=[upload])).status_code == 201
+    paths = [f"/v1/technical/tickets/{ticket['id']}{each}" for each in ("", "/messages", "/timeline")]
+
+    async def read(by: Caller) -> list[int]:
+        return [(await by.client.get(path)).status_code for path in (*paths, f"/v1/attachments/{upload}")]
+
+    assert (await read(former), await read(latter)) == ([200] * 4, [404] * 4)
+    given = {"account_id": str(latter.account_id)}
+    assert (await agent.client.patch(paths[0], json=given)).status_code == 200
+    assert (await read(former), await read(latter)) == ([404] * 4, [200] * 4)
+
+
 async def test_a_stale_change_is_refused(caller, open_ticket):
     customer, agent = await caller(), await caller("agent")
     ticket = await open_ticket(customer)

@@ -6,7 +6,7 @@ Rows are locked in the order: the desk's own, person, conversation (each by id),
 from __future__ import annotations
 
 from app.conversations.service import attachments, participants
-from app.conversations.service.conversations import get, lock, open_conversation
+from app.conversations.service.conversations import get, give, lock, open_conversation
 from app.conversations.service.listing import (
     MESSAGES,
     list_messages,
@@ -31,6 +31,7 @@ __all__ = [
     "find_by_email",
     "get",
     "get_message",
+    "give",
     "list_messages",
     "lock",
     "move",

@@ -126,6 +126,20 @@ async def change(session: AsyncSession, conversation: Conversation, **values: An
     return (await session.scalars(statement, execution_options=FRESH)).one()
 
 
+async def give(
+    session: AsyncSession, conversation: Conversation, account_id: UUID | None, *, actor: Principal
+) -> Conversation:
+    """Make it another account's, as its subject is now: who may see that account's things sees it, and who
+    saw it as the former account's no longer does. The same account once more changes nothing."""
+    locked = await lock(session, conversation.id, principal=actor)
+    if locked.account_id == account_id:
+        return locked
+    changed = await change(session, locked, account_id=account_id)
+    after = {"conversation_id": changed.id, "account_id": account_id}
+    await record(session, "conversation.given", changed, actor=actor, after=after)
+    return changed
+
+
 async def recount(session: AsyncSession, conversation: Conversation) -> None:
     """Set the times of a locked conversation from the messages that are in it now."""
     await session.execute(RECOUNT, {"id": conversation.id})

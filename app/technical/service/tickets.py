@@ -156,8 +156,8 @@ async def apply(
         await indexing.changed(session, desk, ticket)
     if "assignee_id" in changed_fields:
         await assigning.follow(session, ticket, actor=actor)
-    if "requester_id" in changed_fields:
-        await _change_requester(session, ticket, actor=actor)
+    if changed_fields & {"account_id", "requester_id"}:
+        await _change_owner(session, ticket, actor=actor)
     return ticket
 
 
@@ -255,8 +255,10 @@ async def _add_sender(
         )
 
 
-async def _change_requester(session: AsyncSession, ticket: Ticket, *, actor: Principal) -> None:
+async def _change_owner(session: AsyncSession, ticket: Ticket, *, actor: Principal) -> None:
+    """Let the conversation be its ticket's: of the same account, with the same requester."""
     conversation = await conversations.get(session, subject_of(ticket.id), principal=actor)
+    conversation = await conversations.give(session, conversation, ticket.account_id, actor=actor)
     if ticket.requester_id is not None:
         await conversations.participants.add(
             session,

@@ -23,6 +23,11 @@ def money(amount: int, thing: Any) -> str:
     return formatted(amount, thing.currency, thing.exponent)
 
 
+def seats_of(subscription: Subscription) -> str:
+    """``1 seat``, ``12 seats``."""
+    return f"{subscription.quantity} seat" + ("" if subscription.quantity == 1 else "s")
+
+
 def said(
     text: str,
     *,
@@ -175,21 +180,21 @@ def of_refund(refund: Refund, invoice: Invoice | None, account_id: UUID) -> Reco
 def of_plan(subscription: Subscription, account_id: UUID) -> RecordStatement:
     """What an account subscribes to."""
     price = money(subscription.unit_amount, subscription)
-    name, seats = subscription.plan_name or subscription.plan, subscription.quantity
+    name = subscription.plan_name or subscription.plan
     per = (
         subscription.interval
         if subscription.interval_count == 1
         else (f"{subscription.interval_count} {subscription.interval}s")
     )
     return said(
-        f"You are on the {name} plan with {seats} seats at {price} per seat per {per}, net; it is"
+        f"You are on the {name} plan with {seats_of(subscription)} at {price} per seat per {per}, net; it is"
         f" {subscription.status.replace('_', ' ')}.",
         type="subscription",
         id=subscription.id,
         label=f"subscription {name}",
         account_id=account_id,
         plan=name,
-        seats=seats,
+        seats=subscription.quantity,
         unit_amount=price,
         interval=per,
         status=subscription.status,
@@ -215,7 +220,7 @@ def of_renewal(subscription: Subscription, account_id: UUID) -> RecordStatement:
     date = day(subscription.current_period_end)
     amount = money(subscription.unit_amount * subscription.quantity, subscription)
     return said(
-        f"Your {name} plan is next billed on {date}: {amount} net for {subscription.quantity} seats.",
+        f"Your {name} plan is next billed on {date}: {amount} net for {seats_of(subscription)}.",
         type="subscription",
         id=subscription.id,
         label=f"subscription {name}",

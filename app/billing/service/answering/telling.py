@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from calendar import month_name
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, extract, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from app.billing.constants import DESK, InvoiceStatus, PaymentStatus, SubscriptionStatus
 from app.billing.models import Dispute, Invoice, InvoiceLine, Payment, Refund, Subscription
@@ -87,11 +88,30 @@ async def _invoice(session: AsyncSession, account_id: UUID, number: str) -> Invo
 
 def _invoices(account_id: UUID, asked: Question) -> Select[Invoice]:
     order = (Invoice.issued_at.asc().nulls_last(), Invoice.id.asc())
+    times = _within(Invoice.issued_at, asked)
     if asked.ordinal == "last":
         order = (Invoice.issued_at.desc().nulls_last(), Invoice.id.desc())
     return (
-        select(Invoice).where(Invoice.account_id == account_id, Invoice.status.in_(ISSUED)).order_by(*order)
+        select(Invoice)
+        .where(Invoice.account_id == account_id, Invoice.status.in_(ISSUED), *times)
+        .order_by(*order)
     )
+
+
+def _within(
+    moment: ColumnElement[datetime] | InstrumentedAttribute[datetime | None], asked: Question
+) -> list[ColumnElement[bool]]:
+    """That a time is in the month that is asked for, in UTC."""
+    local = func.timezone("UTC", moment)
+    named = (("month", asked.month), ("year", asked.year))
+    return [extract(part, local) == value for part, value in named if value is not None]
+
+
+def _when(asked: Question) -> str:
+    """`` in March 2026``; nothing when no month is asked for."""
+    if asked.month is None:
+        return ""
+    return f" in {month_name[asked.month]}" + ("" if asked.year is None else f" {asked.year}")
 
 
 async def _one(
@@ -161,7 +181,7 @@ async def _tell_owed(
 async def _tell_payment(
     session: AsyncSession, account_id: UUID, asked: Question, invoice: Invoice | None
 ) -> Statements:
-    payments = _payments(account_id, invoice)
+    payments = _payments(account_id, asked, invoice)
     if invoice is None:
         payments = payments.where(Payment.status != PaymentStatus.failed).limit(1)
     found = await _paid(session, account_id, payments)
@@ -173,11 +193,17 @@ async def _tell_payment(
 async def _tell_failed(
     session: AsyncSession, account_id: UUID, asked: Question, invoice: Invoice | None
 ) -> Statements:
-    failed = _payments(account_id, invoice).where(Payment.status == PaymentStatus.failed)
+    failed = _payments(account_id, asked, invoice).where(Payment.status == PaymentStatus.failed)
     found = await _paid(session, account_id, failed)
-    if not found and invoice is None:
-        found = [await _account(session, account_id, "No payment of yours has failed.")]
-    return found or [sentences.of_invoice(each, account_id) for each in [invoice] if each is not None]
+    if found:
+        return found
+    text = f"No payment of yours has failed{_when(asked)}."
+    if invoice is None:
+        return [await _account(session, account_id, text)]
+    return [
+        await _none(session, account_id, invoice, "No payment for invoice {} has failed.", text),
+        sentences.of_invoice(invoice, account_id),
+    ]
 
 
 async def _tell_refund(
@@ -196,7 +222,8 @@ async def _tell_refund(
     told = [sentences.of_refund(refund, bill, account_id) for refund, bill in found]
     if told:
         return told
-    return [await _account(session, account_id, "No refund was made to your account.")]
+    here, anywhere = "No refund was made for invoice {}.", "No refund was made to your account."
+    return [await _none(session, account_id, invoice, here, anywhere)]
 
 
 async def _tell_credit(
@@ -244,7 +271,8 @@ async def _tell_dispute(
         )
     found = await session.scalars(statement.limit(SHOWN))
     told = [sentences.of_dispute(each, account_id) for each in found]
-    return told or [await _account(session, account_id, "None of your payments is disputed.")]
+    here, anywhere = "No payment for invoice {} is disputed.", "None of your payments is disputed."
+    return told or [await _none(session, account_id, invoice, here, anywhere)]
 
 
 async def _tell_duplicate(
@@ -268,6 +296,7 @@ async def _tell_duplicate(
             second.status == PaymentStatus.succeeded,
             first.captured > 0,
             second.paid_at - first.paid_at <= WINDOW,
+            *([] if invoice is not None else _within(second.paid_at, asked)),
         )
         .order_by(second.paid_at.desc())
         .limit(1)
@@ -276,7 +305,9 @@ async def _tell_duplicate(
         statement = statement.where(or_(first.invoice_id == invoice.id, second.invoice_id == invoice.id))
     pair = (await session.execute(statement)).one_or_none()
     if pair is None:
-        return [await _account(session, account_id, "No two payments of yours look like one charged twice.")]
+        here = "No payment for invoice {} looks like one charged twice."
+        anywhere = f"No two payments of yours{_when(asked)} look like one charged twice."
+        return [await _none(session, account_id, invoice, here, anywhere)]
     told = []
     for payment in pair:
         bill = None if payment.invoice_id is None else await session.get(Invoice, payment.invoice_id)
@@ -290,17 +321,21 @@ async def _tell_duplicate(
     return told + [sentences.of_refund(refund, bill, account_id) for refund, bill in refunds]
 
 
-def _payments(account_id: UUID, invoice: Invoice | None) -> Select[Payment, Invoice]:
+def _payments(account_id: UUID, asked: Question, invoice: Invoice | None) -> Select[Payment, Invoice]:
+    moment = func.coalesce(Payment.paid_at, Payment.seen_at, Payment.created_at)
+    order = (moment.asc(), Payment.id.asc())
+    if asked.ordinal == "last":
+        order = (moment.desc(), Payment.id.desc())
     statement = (
         select(Payment, Invoice)
         .outerjoin(Invoice, Invoice.id == Payment.invoice_id)
         .where(Payment.account_id == account_id)
-        .order_by(
-            func.coalesce(Payment.paid_at, Payment.seen_at, Payment.created_at).desc(), Payment.id.desc()
-        )
+        .order_by(*order)
         .limit(SHOWN)
     )
-    return statement if invoice is None else statement.where(Payment.invoice_id == invoice.id)
+    if invoice is not None:
+        return statement.where(Payment.invoice_id == invoice.id)
+    return statement.where(*_within(moment, asked))
 
 
 async def _paid(session: AsyncSession, account_id: UUID, statement: Select[Payment, Invoice]) -> Statements:
@@ -316,6 +351,24 @@ async def _subscriptions(session: AsyncSession, account_id: UUID) -> Sequence[Su
         .limit(SHOWN)
     )
     return (await session.scalars(statement)).all()
+
+
+async def _none(
+    session: AsyncSession, account_id: UUID, invoice: Invoice | None, here: str, anywhere: str
+) -> RecordStatement:
+    """That there is nothing of a kind, for the invoice that is named or anywhere; of one, it is said of that
+    one alone."""
+    if invoice is None:
+        return await _account(session, account_id, anywhere)
+    number = invoice.number or invoice.external_id
+    return sentences.said(
+        here.format(number),
+        type="invoice",
+        id=invoice.id,
+        label=sentences.label_of(invoice),
+        account_id=account_id,
+        number=number,
+    )
 
 
 async def _account(session: AsyncSession, account_id: UUID, text: str, **fields: Any) -> RecordStatement:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +26,7 @@ from app.billing.service.cases.changes import (
     state_of,
     subject_of,
 )
-from app.billing.service.cases.references import referred
+from app.billing.service.cases.references import THINGS, referred
 from app.conversations import Posted
 from app.conversations.constants import BodyFormat, ParticipantRole
 from app.conversations.models import Conversation
@@ -143,30 +143,17 @@ async def update_case(
     case = await lock_open(session, case_id, principal=actor)
     expected.check(case.version)
     values = {name: value for name, value in given.items() if value is not UNSET}
-    held = {"account_id": case.account_id, "requester_id": case.requester_id}
-    if "requester_id" in values and "account_id" not in values:
-        held["account_id"] = None  # a new requester brings their account
-    checked = await referred(session, held | values, principal=actor)
-    values |= {name: checked[name] for name in held if checked[name] != getattr(case, name)}
+    values = await _owned_anew(session, case, values, actor=actor)
     values = _cleaned(values)
-    before, assignee_id, requester_id = attributes_of(case), case.assignee_id, case.requester_id
+    before, assignee_id = attributes_of(case), case.assignee_id
     changed_fields = {name for name, value in values.items() if getattr(case, name) != value}
     case = await change(session, case, values, actor=actor)
     if attributes_of(case) != before:
         await sla.apply(session, subject_of(case.id), attributes_of(case), at=datetime.now(UTC), actor=actor)
     if changed_fields & INDEXED:
         await index(session, case)
-    if changed_fields & {"assignee_id", "requester_id"}:
-        conversation = await conversations.get(session, subject_of(case.id), principal=actor)
-        if case.requester_id != requester_id and case.requester_id is not None:
-            await conversations.participants.add(
-                session,
-                conversation,
-                actor=actor,
-                role=ParticipantRole.requester,
-                person_id=case.requester_id,
-            )
-        await _follow_assignee(session, conversation, case, assignee_id, actor=actor)
+    if changed_fields & {"assignee_id", "requester_id", "account_id"}:
+        await _follow_people(session, case, changed_fields, assignee_id, actor=actor)
     return case
 
 
@@ -199,6 +186,36 @@ async def index(session: AsyncSession, case: Case) -> None:
         signatures=(),
     )
     await matching.index_many(session, [entry])
+
+
+async def _owned_anew(
+    session: AsyncSession, case: Case, values: dict[str, Any], *, actor: Principal
+) -> dict[str, Any]:
+    """``values`` with the account that they bring; what the case points to must be that account's, too."""
+    held = {"account_id": case.account_id, "requester_id": case.requester_id}
+    if values.get("requester_id") is not None and "account_id" not in values:
+        held["account_id"] = None  # a new requester brings their account
+    pointed = {name: getattr(case, name) for name in THINGS} if set(held) & set(values) else {}
+    checked = await referred(session, pointed | held | values, principal=actor)
+    return values | {name: checked[name] for name in held if checked[name] != getattr(case, name)}
+
+
+async def _follow_people(
+    session: AsyncSession, case: Case, changed: Collection[str], assignee_id: UUID | None, *, actor: Principal
+) -> None:
+    """Let the conversation be its case's: of the same account, with the same requester and assignee."""
+    conversation = await conversations.get(session, subject_of(case.id), principal=actor)
+    if "account_id" in changed:
+        conversation = await conversations.give(session, conversation, case.account_id, actor=actor)
+    if "requester_id" in changed and case.requester_id is not None:
+        await conversations.participants.add(
+            session,
+            conversation,
+            actor=actor,
+            role=ParticipantRole.requester,
+            person_id=case.requester_id,
+        )
+    await _follow_assignee(session, conversation, case, assignee_id, actor=actor)
 
 
 async def _follow_assignee(
