@@ -77,9 +77,13 @@ class Hang:
 
 @dataclass(frozen=True)
 class Cut:
-    """The connection breaks after ``text`` was sent; a plain reply breaks in mid-body."""
+    """The connection breaks after ``text`` was sent; a plain reply breaks in mid-body.
+
+    ``told``: a streamed reply breaks only when this is set, so that what was sent has surely arrived.
+    """
 
     text: str = ""
+    told: threading.Event | None = None
 
 
 @dataclass(frozen=True)
@@ -290,6 +294,8 @@ class _Exchange:
             await self._hang()
             return
         if isinstance(step, Cut):
+            if step.told is not None:
+                await asyncio.to_thread(step.told.wait, 30)
             raise _CutError
         finish = getattr(step, "finish_reason", "stop")
         if finish is not None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from functools import partial
+from types import SimpleNamespace
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
@@ -47,15 +49,14 @@ def brief(monkeypatch):
 
 @pytest.fixture
 def connections(monkeypatch):
-    """Connections that the feed opened."""
+    """Connections that the feed opened, and nobody else: the pool uses the same library."""
     opened = []
-    connect = feeds.asyncpg.connect
 
     async def noting(*args, **options):
-        opened.append(await connect(*args, **options))
+        opened.append(await asyncpg.connect(*args, **options))
         return opened[-1]
 
-    monkeypatch.setattr(feeds.asyncpg, "connect", noting)
+    monkeypatch.setattr(feeds, "asyncpg", SimpleNamespace(connect=noting))
     return opened
 
 
@@ -228,7 +229,7 @@ async def test_it_waits_for_a_database_that_is_away_and_goes_on(
         await write("ticket.first", subject)
         await stream.has(1)
         with monkeypatch.context() as patch:
-            patch.setattr(feeds.asyncpg, "connect", away)
+            patch.setattr(feeds, "asyncpg", SimpleNamespace(connect=away))
             patch.setattr(streaming.service, "read_events", away)
             async with database.session() as session:
                 pid = connections[0].get_server_pid()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -421,7 +422,12 @@ async def test_an_error_before_the_start_is_a_normal_problem(
 
 
 async def test_a_stream_that_breaks_after_a_verified_sentence_keeps_it_with_a_caveat(desk: Desk) -> None:
-    exchange = await desk.stream(Cut(f"{FIRST} The money goes back to"))
+    told = threading.Event()
+    desk.model.script(Cut(f"{FIRST} The money goes back to", told))
+    exchange = desk.exchange()
+    async with exchange.running():
+        await exchange.until(lambda each: "citation" in names(each.events))
+        told.set()
     answer = check_order(exchange.events)
     assert (answer["outcome"], answer["reason"]) == ("caveat", "completion_interrupted")
     assert answer["text"] == "Refunds of monthly plans are paid within 14 days of the request. [1]"
