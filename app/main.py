@@ -38,6 +38,8 @@ from app.conversations.extraction import extraction_handlers, sweep_uploads
 from app.database import Database, is_database_away
 from app.events.controllers import router as events_router
 from app.exceptions import TrideskError
+from app.features.controllers import router as features_router
+from app.features.desk import Desk as FeaturesDesk
 from app.idempotency import purge as purge_keys
 from app.idempotency.dependencies import provide_keyed_request, provide_session, read_key
 from app.identity import AuthenticationMiddleware, provide_principal
@@ -148,6 +150,7 @@ def create_app(
             technical_router,
             imports_router(settings),
             billing_router,
+            features_router,
             *page_routes(settings),
         ],
         state=State(
@@ -162,6 +165,7 @@ def create_app(
                 "records": RECORDS,
                 "technical": technical_desk(settings, rag),
                 "billing": billing_desk(settings, database, rag),
+                "features": features_desk(settings, rag),
             }
         ),
         lifespan=[_Lifespan(settings, owns_database=owns_database, reach=reach, prepare=prepare)],
@@ -260,6 +264,7 @@ class _Lifespan:
             app.state.matcher = Matcher(rag.embeds)
             app.state.technical = technical_desk(self._settings, rag)
             app.state.billing = billing_desk(self._settings, database, rag)
+            app.state.features = features_desk(self._settings, rag)
             stack.push_async_exit(opened.pop_all())
 
     async def _keep_opening(self, app: Litestar, stack: AsyncExitStack) -> None:
@@ -379,6 +384,16 @@ def billing_desk(settings: Settings, database: Database, rag: Rag | None = None)
         open_work=OPEN_WORK,
         reopen_window=timedelta(days=settings.ticket_reopen_days),
         close_after=timedelta(days=settings.ticket_close_days),
+    )
+
+
+def features_desk(settings: Settings, rag: Rag | None = None) -> FeaturesDesk:
+    """What the features desk needs of other rooms; without ``rag`` as long as the models are not loaded."""
+    return FeaturesDesk(
+        mailer=Mailer(settings),
+        embeds=None if rag is None else rag.embeds,
+        revenue=REVENUE,
+        open_work=OPEN_WORK,
     )
 
 

@@ -31,6 +31,7 @@ MODEL_MODULES = (
     "app.matching.models",
     "app.technical.models",
     "app.billing.models",
+    "app.features.models",
 )
 _in_this_process = threading.Lock()
 INI = Path(__file__).parent.parent / "alembic.ini"

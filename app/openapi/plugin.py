@@ -27,6 +27,7 @@ PATH = "/schema/openapi.json"
 TAGS = [
     Tag(name="technical", description="The technical desk: tickets, known issues, and the work on them."),
     Tag(name="billing", description="The billing desk: cases, refunds, disputes, credit notes, the ledger."),
+    Tag(name="features", description="The features desk: boards, requests, votes, releases, demand."),
     Tag(name="rag", description="Documents and collections, search, cited answers, chats and feedback."),
     Tag(name="identity", description="Who calls: accounts, people and API keys."),
     Tag(name="webhooks", description="Events pushed to your own server: signed, in order, at least once."),

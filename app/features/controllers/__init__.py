@@ -1,0 +1,19 @@
+"""The features desk's routes, below ``/v1/features``."""
+
+from __future__ import annotations
+
+from litestar import Router
+from litestar.di import Provide
+
+from app.features.controllers.boards import FeatureBoardController
+from app.features.controllers.requests import FeatureRequestController
+from app.features.dependencies import provide_features
+
+router = Router(
+    path="/v1/features",
+    route_handlers=[
+        FeatureBoardController,
+        FeatureRequestController,
+    ],
+    dependencies={"features": Provide(provide_features)},
+)

@@ -1,0 +1,103 @@
+"""Errors of the features desk."""
+
+from __future__ import annotations
+
+from app.exceptions import ConflictError, NotFoundError, UnprocessableError
+
+
+class BoardNotFoundError(NotFoundError):
+    """There is no such board, or the caller may not see it."""
+
+    code = "board_not_found"
+    title = "Board not found"
+
+
+class BoardExistsError(ConflictError):
+    """Another board has this slug."""
+
+    code = "board_exists"
+    title = "Board exists"
+
+
+class BoardArchivedError(ConflictError):
+    """An archived board is read, and nothing on it changes."""
+
+    code = "board_archived"
+    title = "Board archived"
+
+
+class RequestNotFoundError(NotFoundError):
+    """There is no such request, or the caller may not see it."""
+
+    code = "request_not_found"
+    title = "Request not found"
+
+
+class RequestMergedError(ConflictError):
+    """The request was merged into another one, `target_id`, which is to be changed in its place."""
+
+    code = "request_merged"
+    title = "Request merged"
+
+
+class RequestClosedError(ConflictError):
+    """The request is shipped or declined: no votes are taken; `status` says which."""
+
+    code = "request_closed"
+    title = "Request closed"
+
+
+class RequestLockedError(ConflictError):
+    """The staff locked the request: customers neither vote nor comment."""
+
+    code = "request_locked"
+    title = "Request locked"
+
+
+class InvalidRequestTransitionError(ConflictError):
+    """The request cannot go from where it stands to there; `allowed` are the places that it can go to."""
+
+    code = "invalid_transition"
+    title = "Invalid transition"
+
+
+class UnknownPersonError(UnprocessableError):
+    """A person that the request names does not exist, is erased, or may not see the board."""
+
+    code = "unknown_person"
+    title = "Unknown person"
+
+
+class UnknownBoardError(UnprocessableError):
+    """A board that the request names does not exist, or the caller may not see it."""
+
+    code = "unknown_board"
+    title = "Unknown board"
+
+
+class UnknownAccountError(UnprocessableError):
+    """An account that the request names does not exist."""
+
+    code = "unknown_account"
+    title = "Unknown account"
+
+
+class PersonRequiredError(UnprocessableError):
+    """The caller's key belongs to nobody, and only a person can do this."""
+
+    code = "person_required"
+    title = "Person required"
+
+
+class RequestExistsError(ConflictError):
+    """The board has a request with this external id."""
+
+    code = "request_exists"
+    title = "Request exists"
+
+
+class LikelyDuplicateError(ConflictError):
+    """There is likely such a request already: `candidates` are to be voted for instead."""
+
+    code = "likely_duplicate"
+    title = "Likely duplicate"
