@@ -116,7 +116,17 @@ async def make(world: World) -> dict[str, Any]:
     made["delivery_id"] = await world.session.scalar(text(DELIVERY), delivery)
     await enqueue(world.session, f"stranger.{uuid4()}", IngestJob(document_id=uuid4(), version=1))
     made["job_id"] = await world.session.scalar(text("select max(id) from pgqueuer"))
-    return made | await make_mirror(world) | await make_billing(world)
+    return made | await make_mirror(world) | await make_billing(world) | await make_features(world)
+
+
+async def make_features(world: World) -> dict[str, Any]:
+    """Of the features desk, on a board that is the customer's account's alone."""
+    own = {"visibility": "accounts", "account_ids": [str(world.account_id)]}
+    board = {"slug": f"stranger-{uuid4()}", "name": "A board"} | own
+    made = {"board_id": await world.make(world.admin, "/v1/features/boards", **board)}
+    asked = {"board_id": made["board_id"], "title": f"Something {uuid4()}", "on_duplicate": "create"}
+    made["request_id"] = await world.make(world.owner, "/v1/features/requests", **asked)
+    return made
 
 
 async def make_mirror(world: World) -> dict[str, Any]:

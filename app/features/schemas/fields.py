@@ -20,7 +20,7 @@ from app.features.constants import (
 ONE_LINE = r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]*\S[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]*$"
 NO_NUL = r"^[^\x00]*$"
 
-Name = Annotated[str, Meta(min_length=1, max_length=NAME_MAX, pattern=ONE_LINE)]
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_MAX, pattern=ONE_LINE, examples=["Mobile app"])]
 Slug = Annotated[
     str,
     Meta(

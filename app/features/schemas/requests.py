@@ -93,7 +93,7 @@ class FeatureRequestView(Struct, frozen=True, kw_only=True):
     hidden: bool
     locked: bool
     merged_into: Annotated[RequestBrief | None, Meta(description="Where its votes count.")]
-    merged_from: Annotated[int, Meta(description="How many requests were merged into it.")]
+    merged_count: Annotated[int, Meta(description="How many requests were merged into it.")]
     split_from_id: UUID | None
     answer_id: Annotated[UUID | None, Meta(description="The comment that is the official answer.")]
     status_changed_at: datetime

@@ -132,7 +132,7 @@ def _view(
         hidden=request.hidden_at is not None,
         locked=request.locked_at is not None,
         merged_into=target,
-        merged_from=merged,
+        merged_count=merged,
         split_from_id=request.split_from_id if is_staff else None,
         answer_id=request.answer_id,
         status_changed_at=request.status_changed_at,
