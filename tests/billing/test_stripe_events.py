@@ -165,11 +165,12 @@ async def test_what_says_nothing_that_is_kept_is_taken_and_ignored(stripe, uniqu
         "t=1",
         "v1=" + "0" * 64,
         "t=x,v1=" + "0" * 64,
-        f"t={int(time.time())},v0=" + "0" * 64,
+        "t={now},v0=" + "0" * 64,
         "t=1," * 2000,
     ],
 )
 async def test_an_unsigned_event_is_refused(stripe, header):
+    header = header.replace("{now}", str(int(time.time())))
     response = await stripe.post(PATH, content=b"{}", headers={"Stripe-Signature": header})
     assert (response.status_code, response.json()["code"]) == (401, "invalid_signature")
 
