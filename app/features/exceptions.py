@@ -101,3 +101,45 @@ class LikelyDuplicateError(ConflictError):
 
     code = "likely_duplicate"
     title = "Likely duplicate"
+
+
+class InvalidMergeError(UnprocessableError):
+    """A request is not merged into itself."""
+
+    code = "invalid_merge"
+    title = "Invalid merge"
+
+
+class NotMergedError(ConflictError):
+    """The request is not merged into another one."""
+
+    code = "not_merged"
+    title = "Not merged"
+
+
+class DifferentBoardError(UnprocessableError):
+    """The requests are on different boards, whose readers are not the same."""
+
+    code = "different_board"
+    title = "Different board"
+
+
+class GroupTooLargeError(UnprocessableError):
+    """Too many requests would be merged into one; `maximum` says how many may be."""
+
+    code = "group_too_large"
+    title = "Group too large"
+
+
+class UnknownCommentError(UnprocessableError):
+    """A comment that the request names does not exist, or belongs to another request."""
+
+    code = "unknown_comment"
+    title = "Unknown comment"
+
+
+class UnknownReferenceError(UnprocessableError):
+    """Something of another desk that the request names does not exist, or the caller may not see it."""
+
+    code = "unknown_reference"
+    title = "Unknown reference"

@@ -31,7 +31,7 @@ def board(caller: MakeCaller) -> MakeBoard:
 
 @pytest.fixture
 def request_of(board: MakeBoard) -> MakeRequest:
-    """``await request_of(caller, title=…)`` is a new request of somebody, on a board of its own unless given."""
+    """``await request_of(caller, title=…)`` is a new request, on a board of its own unless given."""
 
     async def make(who: Any, **given: Any) -> dict[str, Any]:
         values = {"title": f"Something {uuid4()}", "on_duplicate": "create"} | given

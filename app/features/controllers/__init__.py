@@ -7,6 +7,8 @@ from litestar.di import Provide
 
 from app.features.controllers.boards import FeatureBoardController
 from app.features.controllers.requests import FeatureRequestController
+from app.features.controllers.structure import FeatureStructureController
+from app.features.controllers.votes import FeatureVoteController
 from app.features.dependencies import provide_features
 
 router = Router(
@@ -14,6 +16,8 @@ router = Router(
     route_handlers=[
         FeatureBoardController,
         FeatureRequestController,
+        FeatureStructureController,
+        FeatureVoteController,
     ],
     dependencies={"features": Provide(provide_features)},
 )

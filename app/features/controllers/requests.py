@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.exceptions import PermissionDeniedError
 from app.features.constants import TAG_MAX, FeatureStatus
 from app.features.desk import Desk
 from app.features.exceptions import (
@@ -68,6 +69,7 @@ class FeatureRequestController(Controller):
         operation_id="create_feature_request",
         opt=documented(
             raises=[
+                PermissionDeniedError,
                 UnknownBoardError,
                 BoardArchivedError,
                 UnknownPersonError,
@@ -169,7 +171,10 @@ class FeatureRequestController(Controller):
         "/{request_id:uuid}",
         operation_id="update_feature_request",
         opt=documented(
-            raises=[RequestNotFoundError, RequestMergedError, UnknownBoardError, BoardArchivedError]
+            raises=[
+                *(RequestNotFoundError, RequestMergedError, UnknownBoardError, BoardArchivedError),
+                PermissionDeniedError,
+            ]
         ),
     )
     async def update_feature_request(

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models import Base, Identified, Timestamped
@@ -113,8 +112,7 @@ class Request(Identified, Timestamped, Base):
 
 
 class Merge(Identified, Base):
-    """One merge, so that it can be undone. ``carried``: requests that were merged into the source by then and
-    went along to the target."""
+    """One merge. Those that stand are the edges of a forest; ``merged_into_id`` names the roots."""
 
     __tablename__ = "feature_merge"
     __table_args__ = (
@@ -126,12 +124,11 @@ class Merge(Identified, Base):
             postgresql_where=text("undone_at is null"),
         ),
         Index(None, "source_id", "created_at"),
-        Index(None, "target_id"),
+        Index("ix_feature_merge_target", "target_id", postgresql_where=text("undone_at is null")),
     )
 
     source_id: Mapped[UUID] = mapped_column(ForeignKey("feature_request.id"))
     target_id: Mapped[UUID] = mapped_column(ForeignKey("feature_request.id"))
-    carried: Mapped[list[UUID]] = mapped_column(ARRAY(PG_UUID), server_default=EMPTY_ARRAY)
     merged_by: Mapped[UUID | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     undone_by: Mapped[UUID | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"))

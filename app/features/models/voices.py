@@ -5,14 +5,30 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, column, table, text
+from sqlalchemy import (
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    column,
+    table,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.features.models.boards import FALSE, ONE
 from app.models import Base, Identified, Timestamped
 
 # A view: each voter of a merge group once, with the date of their earliest vote in it.
-VOTERS = table("feature_voter", column("root_id"), column("person_id"), column("voted_at"))
+VOTERS = table(
+    "feature_voter",
+    column("root_id", Uuid),
+    column("person_id", Uuid),
+    column("voted_at", DateTime(timezone=True)),
+)
 
 
 class Vote(Base):

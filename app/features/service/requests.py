@@ -73,7 +73,7 @@ async def create(
         raise PermissionDeniedError("Only staff set the author, tags, date and external id of a request.")
     board = await boards.known(session, given["board_id"], principal=actor)
     author_id = given.pop("author_id", None) or (None if actor.person_id is None else actor.person_id)
-    values = _cleaned(given)
+    values = cleaned(given)
     instead = await likeness.check_new(
         session,
         desk,
@@ -132,7 +132,7 @@ async def change(
     request = await lock(session, request_id, principal=actor)
     expected.check(request.version)
     check_unmerged(request)
-    values = _cleaned({name: value for name, value in given.items() if value is not UNSET})
+    values = cleaned({name: value for name, value in given.items() if value is not UNSET})
     _check_may(request, values, actor)
     await boards.check_active(session, request.board_id)
     at = datetime.now(UTC)
@@ -202,11 +202,12 @@ def _check_may(request: Request, values: Mapping[str, Any], actor: Principal) ->
         raise PermissionDeniedError("Others voted for this already, or the staff took it up.")
 
 
-def _cleaned(values: Mapping[str, Any]) -> dict[str, Any]:
-    cleaned = dict(values)
-    cleaned |= {name: redact(cleaned[name]) for name in ("title", "body") if name in cleaned}
-    if "title" in cleaned:
-        cleaned["title"] = cleaned["title"].strip()
-    if "tags" in cleaned:
-        cleaned["tags"] = sorted({redact(each).strip().lower() for each in cleaned["tags"]})
-    return cleaned
+def cleaned(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a request as they are kept: without card numbers, tags in lower case."""
+    kept = dict(values)
+    kept |= {name: redact(kept[name]) for name in ("title", "body") if name in kept}
+    if "title" in kept:
+        kept["title"] = kept["title"].strip()
+    if "tags" in kept:
+        kept["tags"] = sorted({redact(each).strip().lower() for each in kept["tags"]})
+    return kept

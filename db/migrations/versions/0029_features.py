@@ -227,7 +227,6 @@ create table feature_merge (
     id uuid default uuidv7() not null,
     source_id uuid not null,
     target_id uuid not null,
-    carried uuid[] default '{}' not null,
     merged_by uuid,
     created_at timestamptz default now() not null,
     undone_by uuid,
@@ -244,7 +243,7 @@ create table feature_merge (
         foreign key (undone_by) references person on delete set null
 );
 create index ix_feature_merge_source_id_created_at on feature_merge (source_id, created_at);
-create index ix_feature_merge_target_id on feature_merge (target_id);
+create index ix_feature_merge_target on feature_merge (target_id) where undone_at is null;
 create unique index uq_feature_merge_standing on feature_merge (source_id) where undone_at is null;
 
 create table feature_release_request (
