@@ -40,6 +40,8 @@ from app.events.controllers import router as events_router
 from app.exceptions import TrideskError
 from app.features.controllers import router as features_router
 from app.features.desk import Desk as FeaturesDesk
+from app.features.service.drafts import DRAFTS_JOB, drafts_handler
+from app.features.service.personal import FeaturesData
 from app.idempotency import purge as purge_keys
 from app.idempotency.dependencies import provide_keyed_request, provide_session, read_key
 from app.identity import AuthenticationMiddleware, provide_principal
@@ -105,6 +107,7 @@ PERSONAL_DATA: tuple[PersonalData, ...] = (
     *(CONVERSATIONS_DATA, MAIL_DATA, PRESENCE_DATA, RAG_DATA),
     ImportsData(),
     BillingData(),
+    FeaturesData(),
 )
 ACCOUNT_FACTS: tuple[AccountFacts, ...] = (BillingFacts(),)  # panels beside a ticket, about its account
 REVENUE: tuple[Revenue, ...] = (BillingRevenue(),)  # what accounts really paid
@@ -352,6 +355,7 @@ def make_worker(
     schedules.append(Schedule("matching-sweep", timedelta(seconds=MATCHING_SECONDS), vectors.sweep))
     handlers |= {REAPPLY_JOB: reapply_handler(database), UPDATE_JOB: update_handler(database, desk)}
     handlers |= {IMPORT_JOB: Importer(database, desk).handle}
+    handlers |= {DRAFTS_JOB: drafts_handler(database, features_desk(settings, rag))}
     return Worker(
         database,
         handlers,

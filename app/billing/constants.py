@@ -19,6 +19,7 @@ NOTE_MAX = 4_000
 EXTERNAL_ID_MAX = 255
 LINES_MAX = 500  # of one invoice or credit note
 IMPORT_ITEMS_MAX = 500
+REFERENCES_MAX = 50  # of one case
 
 
 class CaseKind(StrEnum):

@@ -25,6 +25,9 @@ ACCOUNTS_MAX = 200  # that one board is for
 EXTERNAL_ID_MAX = 255
 ITEMS_MAX = 100  # of one call that takes several
 COMMENTS_MAX = 1_000  # of one request
+QUOTES_MAX = 100  # of one request
+QUOTED_MAX = 1_000  # characters of one quote
+PROPOSED_QUOTES = 2  # sentences that linking a ticket or case brings along
 GROUP_MAX = 200  # requests that are merged into one
 SETTLE = timedelta(minutes=5)  # changes of status within it are told once, as one
 

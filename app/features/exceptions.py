@@ -143,3 +143,52 @@ class UnknownReferenceError(UnprocessableError):
 
     code = "unknown_reference"
     title = "Unknown reference"
+
+
+class CommentNotFoundError(NotFoundError):
+    """The request has no such comment, or the caller may not read it."""
+
+    code = "comment_not_found"
+    title = "Comment not found"
+
+
+class CommentErasedError(ConflictError):
+    """The comment's words were removed for good."""
+
+    code = "comment_erased"
+    title = "Comment erased"
+
+
+class TooManyCommentsError(ConflictError):
+    """A request takes no more than `maximum` comments."""
+
+    code = "too_many_comments"
+    title = "Too many comments"
+
+
+class EmptyCommentError(UnprocessableError):
+    """Nothing of the comment can be shown."""
+
+    code = "empty_comment"
+    title = "Empty comment"
+
+
+class NotLinkableError(ConflictError):
+    """The ticket or case changes no more, or points to as much as it may; `reason` says which."""
+
+    code = "not_linkable"
+    title = "Not linkable"
+
+
+class QuoteNotFoundError(UnprocessableError):
+    """No customer said this sentence in a message that can be read there."""
+
+    code = "quote_not_found"
+    title = "Quote not found"
+
+
+class TooManyQuotesError(ConflictError):
+    """A request has no more than `maximum` quotes."""
+
+    code = "too_many_quotes"
+    title = "Too many quotes"

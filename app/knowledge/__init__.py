@@ -5,7 +5,7 @@ Whoever implements one of these protocols registers it in ``main``; each method 
 
 from app.knowledge.answers import Answers, Asked, Draft, Exchange, Passage, Retrieved
 from app.knowledge.citations import ChunkCitation, Citation, Outcome, RecordCitation
-from app.knowledge.desks import AccountFacts, Amount, OpenWork, Revenue, WorkCount, WorkItem
+from app.knowledge.desks import AccountFacts, Amount, OpenWork, Pointing, Revenue, WorkCount, WorkItem
 from app.knowledge.mail import InboundMail, MailAttachment, ReceivedMail
 from app.knowledge.notes import PublishedNote, ResolutionNote
 from app.knowledge.people import PersonalData
@@ -29,6 +29,7 @@ __all__ = [
     "Outcome",
     "Passage",
     "PersonalData",
+    "Pointing",
     "PublishedNote",
     "ReceivedMail",
     "RecordCitation",

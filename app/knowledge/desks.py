@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Protocol
 from uuid import UUID
 
@@ -59,6 +60,16 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     is_open: bool
     account_id: UUID | None = None
+    requester_id: UUID | None = None
+
+
+class Pointing(StrEnum):
+    """What came of letting a case point to something. Told anything but ``done``, the caller rolls back."""
+
+    done = "done"
+    unknown = "unknown"  # there is no such case, or the caller may not see it
+    closed = "closed"  # or merged into another one: it changes no more
+    full = "full"  # it points to as many things as it may
 
 
 class WorkCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,4 +99,29 @@ class OpenWork(Protocol):
         self, session: AsyncSession, things: Sequence[UUID], thing_type: str
     ) -> Mapping[UUID, WorkCount]:
         """For each thing of one type what is open; a thing that nothing points to may be left out."""
+        ...
+
+    async def linked(
+        self, session: AsyncSession, things: Sequence[UUID], thing_type: str, *, principal: Principal
+    ) -> Mapping[UUID, Sequence[WorkItem]]:
+        """All cases that point to each thing and that the caller may see, oldest first; things without are
+        left out."""
+        ...
+
+    async def point(
+        self, session: AsyncSession, case: Thread, thing: Thread, *, principal: Principal
+    ) -> Pointing:
+        """Let a case of this desk, which is locked, point to another desk's thing; again changes nothing."""
+        ...
+
+    async def unpoint(
+        self, session: AsyncSession, case: Thread, thing: Thread, *, principal: Principal
+    ) -> Pointing:
+        """Let it point there no more; again changes nothing."""
+        ...
+
+    async def draft_reply(
+        self, session: AsyncSession, case: Thread, body: str, *, principal: Principal
+    ) -> Pointing:
+        """Leave a proposed reply, in Markdown, on a case: an internal note for whoever answers it."""
         ...

@@ -15,7 +15,9 @@ from tests.contract.conftest import ABSENT
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 PROBES = {"get_liveness", "get_readiness"}
 SIGNED = {"receive_email", "receive_stripe_event"}  # carry signatures of their own; off until configured
-PUBLIC = PROBES | SIGNED
+SHOWN = {"list_public_boards", "get_public_board", "list_public_requests", "get_public_request"}
+SHOWN |= {"list_public_comments", "get_public_roadmap", "list_public_releases"}  # to everybody
+PUBLIC = PROBES | SIGNED | SHOWN
 
 
 def every(node: Any):
@@ -81,7 +83,7 @@ def test_every_response_names_the_request(operations):
             assert "X-Request-ID" in response["headers"], (operation.id, status)
 
 
-def test_a_bearer_is_asked_for_everywhere_but_at_the_probes_and_what_is_signed(operations, document):
+def test_a_bearer_is_asked_for_everywhere_but_at_the_probes_and_what_is_signed_or_shown(operations, document):
     assert document["security"] == [{"bearer": []}]
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     assert {operation.id for operation in operations if operation.is_public} == PUBLIC
@@ -171,7 +173,7 @@ def test_what_follows_from_the_guarantees_is_on_every_operation(operations):
             assert "Idempotency-Replayed" in operation.node["responses"][success]["headers"], operation.id
         assert ("IfMatch" in shown) is ("412" in operation.node["responses"]), operation.id
         assert ("IfNoneMatch" in shown) is ("304" in operation.node["responses"]), operation.id
-        if operation.id not in PUBLIC:
+        if not operation.is_public:
             assert "Retry-After" in operation.node["responses"]["429"]["headers"], operation.id
 
 
@@ -218,11 +220,12 @@ async def test_the_served_document_is_the_one_that_the_app_makes(client, documen
     assert response.json() == document
 
 
-async def test_no_operation_answers_without_a_key_but_the_probes(client, operations):
+async def test_no_operation_answers_without_a_key_but_the_probes_and_what_is_shown(client, operations):
     """Whatever the path and body: who calls comes first."""
     for operation in operations:
         response = await client.request(operation.method, operation.address)
-        expected = {200} if operation.id in PROBES else {404} if operation.id in SIGNED else {401}
+        is_whole = operation.id in PROBES | {"list_public_boards"}
+        expected = {200} if is_whole else {404} if operation.is_public else {401}
         assert {response.status_code} == expected, operation.id
         if not operation.is_public:
             assert response.headers["www-authenticate"] == "Bearer"

@@ -126,7 +126,14 @@ async def make_features(world: World) -> dict[str, Any]:
     made = {"board_id": await world.make(world.admin, "/v1/features/boards", **board)}
     asked = {"board_id": made["board_id"], "title": f"Something {uuid4()}", "on_duplicate": "create"}
     made["request_id"] = await world.make(world.owner, "/v1/features/requests", **asked)
-    return made
+    route = f"/v1/features/requests/{made['request_id']}"
+    made["comment_id"] = await world.make(world.owner, f"{route}/comments", body="Soon, please.")
+    said = "We would pay for this at once, all of us."
+    wish = {"subject": "A wish", "description": said}
+    made["subject_id"] = await world.make(world.owner, "/v1/technical/tickets", **wish)
+    quoted = {"type": "ticket", "id": made["subject_id"], "sentence": said}
+    made["quote_id"] = await world.make(world.admin, f"{route}/quotes", **quoted)
+    return made | {"subject_type": "ticket"}
 
 
 async def make_mirror(world: World) -> dict[str, Any]:

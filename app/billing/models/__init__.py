@@ -1,6 +1,6 @@
 """The billing desk's tables."""
 
-from app.billing.models.cases import Case
+from app.billing.models.cases import Case, CaseReference
 from app.billing.models.ledger import LedgerEntry, LedgerTransaction
 from app.billing.models.mirror import (
     BillingCustomer,
@@ -20,6 +20,7 @@ from app.billing.models.money import CreditGrant, CreditNote, CreditNoteLine, Re
 __all__ = [
     "BillingCustomer",
     "Case",
+    "CaseReference",
     "CreditGrant",
     "CreditNote",
     "CreditNoteLine",

@@ -91,3 +91,16 @@ class Case(Identified, Timestamped, Base):
     search: Mapped[Any] = mapped_column(
         TSVECTOR, Computed(SEARCH, persisted=True), nullable=True, deferred=True
     )
+
+
+class CaseReference(Base):
+    """A case points to another desk's thing, which this desk knows by its type and id only."""
+
+    __tablename__ = "billing_case_reference"
+    __table_args__ = (Index(None, "subject_type", "subject_id"),)
+
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("billing_case.id", ondelete="CASCADE"), primary_key=True)
+    subject_type: Mapped[str] = mapped_column(primary_key=True)
+    subject_id: Mapped[UUID] = mapped_column(primary_key=True)
+    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -6,6 +6,9 @@ from litestar import Router
 from litestar.di import Provide
 
 from app.features.controllers.boards import FeatureBoardController
+from app.features.controllers.comments import FeatureCommentController, FeatureModerationController
+from app.features.controllers.links import FeatureLinkController, FeatureQuoteController
+from app.features.controllers.public import FeaturePublicController
 from app.features.controllers.requests import FeatureRequestController
 from app.features.controllers.structure import FeatureStructureController
 from app.features.controllers.votes import FeatureVoteController
@@ -15,6 +18,11 @@ router = Router(
     path="/v1/features",
     route_handlers=[
         FeatureBoardController,
+        FeatureCommentController,
+        FeatureLinkController,
+        FeatureModerationController,
+        FeaturePublicController,
+        FeatureQuoteController,
         FeatureRequestController,
         FeatureStructureController,
         FeatureVoteController,

@@ -16,6 +16,7 @@ from app.features.constants import TAG_MAX, FeatureStatus
 from app.features.desk import Desk
 from app.features.exceptions import (
     BoardArchivedError,
+    EmptyCommentError,
     InvalidRequestTransitionError,
     LikelyDuplicateError,
     RequestClosedError,
@@ -23,6 +24,7 @@ from app.features.exceptions import (
     RequestLockedError,
     RequestMergedError,
     RequestNotFoundError,
+    TooManyCommentsError,
     UnknownBoardError,
     UnknownPersonError,
 )
@@ -203,6 +205,8 @@ class FeatureRequestController(Controller):
                 RequestMergedError,
                 BoardArchivedError,
                 InvalidRequestTransitionError,
+                TooManyCommentsError,
+                EmptyCommentError,
             ]
         ),
     )
@@ -213,13 +217,11 @@ class FeatureRequestController(Controller):
         data: JSONBody[FeatureRequestMove],
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
-        features: NamedDependency[Desk],
         expected: NamedDependency[Expected],
     ) -> FeatureRequestView:
         """Move a request to another status. Its subscribers are told when it has stood for some minutes."""
         moved = await transitions.move(
             session,
-            features,
             request_id,
             data.to,
             actor=principal,

@@ -9,7 +9,6 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.constants import TRANSITIONS, FeatureStatus
-from app.features.desk import Desk
 from app.features.exceptions import InvalidRequestTransitionError
 from app.features.models import Request
 from app.features.service import boards, comments, notices
@@ -25,7 +24,6 @@ def allowed(status: FeatureStatus) -> list[FeatureStatus]:
 
 async def move(
     session: AsyncSession,
-    desk: Desk,
     request_id: UUID,
     to: FeatureStatus,
     *,
@@ -36,7 +34,8 @@ async def move(
     """Move a request, and answer it officially with that.
 
     Errors: ``RequestNotFoundError``, ``VersionMismatchError``, ``RequestMergedError``,
-    ``BoardArchivedError``, ``InvalidRequestTransitionError`` with where it can go.
+    ``BoardArchivedError``, ``InvalidRequestTransitionError`` with where it can go, ``TooManyCommentsError``,
+    ``EmptyCommentError``.
     """
     request = await lock(session, request_id, principal=actor)
     expected.check(request.version)
@@ -44,10 +43,7 @@ async def move(
     await boards.check_active(session, request.board_id)
     moved = await apply(session, request, to, actor=actor)
     if answer is not None:
-        answer_id = await comments.answer(session, desk, moved, answer, actor=actor)
-        moved = await change(
-            session, moved, {"answer_id": answer_id}, actor=actor, type="feature_request.answered"
-        )
+        await comments.answer(session, moved, answer, actor=actor)
     return moved
 
 

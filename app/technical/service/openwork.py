@@ -8,8 +8,11 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import conversations
+from app.conversations.constants import MessageKind
+from app.exceptions import TrideskError
 from app.identity.principal import Principal
-from app.knowledge import Thread, WorkCount, WorkItem
+from app.knowledge import Pointing, Thread, WorkCount, WorkItem
 from app.technical.constants import (
     DESK,
     ISSUE_TYPE,
@@ -18,11 +21,20 @@ from app.technical.constants import (
     IssueStatus,
     Status,
 )
+from app.technical.exceptions import (
+    TicketClosedError,
+    TicketMergedError,
+    TicketNotFoundError,
+    TooManyLinksError,
+)
 from app.technical.models import KnownIssue, Reference, Ticket
+from app.technical.service import references
 from app.technical.service.access import tickets_of
+from app.technical.service.changes import lock_open, subject_of
 from app.technical.utils.numbers import ISSUES, TICKETS
 
 ITEMS_MAX = 100
+CANNOT = (TicketNotFoundError, TicketMergedError, TicketClosedError)
 
 
 class TechnicalWork:
@@ -87,6 +99,77 @@ class TechnicalWork:
             for thing, tickets, issues, accounts in found
         }
 
+    async def linked(
+        self, session: AsyncSession, things: Sequence[UUID], thing_type: str, *, principal: Principal
+    ) -> Mapping[UUID, Sequence[WorkItem]]:
+        """Tickets that point to each thing and that the caller may see, oldest first; things without are
+        left out."""
+        statement = (
+            select(Reference.subject_id, Ticket)
+            .join(Ticket, Ticket.id == Reference.ticket_id)
+            .where(Reference.subject_type == thing_type, Reference.subject_id.in_(things))
+            .where(Ticket.status != Status.merged, tickets_of(principal))
+            .order_by(Ticket.created_at, Ticket.id)
+        )
+        found: dict[UUID, list[WorkItem]] = {}
+        for thing_id, ticket in await session.execute(statement):
+            found.setdefault(thing_id, []).append(_item(ticket))
+        return found
+
+    async def point(
+        self, session: AsyncSession, case: Thread, thing: Thread, *, principal: Principal
+    ) -> Pointing:
+        """Let a ticket point to another desk's thing; again changes nothing."""
+        if case.type != SUBJECT_TYPE or thing.type == SUBJECT_TYPE:
+            return Pointing.unknown
+        try:
+            await references.refer(
+                session, case.id, subject_type=thing.type, subject_id=thing.id, actor=principal
+            )
+        except TooManyLinksError:
+            return Pointing.full
+        except CANNOT as error:
+            return _reason(error)
+        return Pointing.done
+
+    async def unpoint(
+        self, session: AsyncSession, case: Thread, thing: Thread, *, principal: Principal
+    ) -> Pointing:
+        """Let it point there no more; again changes nothing."""
+        if case.type != SUBJECT_TYPE:
+            return Pointing.unknown
+        there = select(Reference.id).filter_by(
+            ticket_id=case.id, subject_type=thing.type, subject_id=thing.id
+        )
+        try:
+            await lock_open(session, case.id, principal=principal)
+            reference_id = await session.scalar(there)
+            if reference_id is not None:
+                await references.withdraw(session, case.id, reference_id, actor=principal)
+        except CANNOT as error:
+            return _reason(error)
+        return Pointing.done
+
+    async def draft_reply(
+        self, session: AsyncSession, case: Thread, body: str, *, principal: Principal
+    ) -> Pointing:
+        """Leave a proposed reply on a ticket, as a note."""
+        if case.type != SUBJECT_TYPE:
+            return Pointing.unknown
+        try:
+            ticket = await lock_open(session, case.id, principal=principal)
+        except CANNOT as error:
+            return _reason(error)
+        conversation = await conversations.get(session, subject_of(ticket.id), principal=principal)
+        await conversations.post(
+            session, conversation, author=principal, body=body, kind=MessageKind.note, automatic=True
+        )
+        return Pointing.done
+
+
+def _reason(error: TrideskError) -> Pointing:
+    return Pointing.unknown if isinstance(error, TicketNotFoundError) else Pointing.closed
+
 
 def _item(ticket: Ticket) -> WorkItem:
     return WorkItem(
@@ -97,4 +180,5 @@ def _item(ticket: Ticket) -> WorkItem:
         status=ticket.status,
         is_open=ticket.status in UNFINISHED,
         account_id=ticket.account_id,
+        requester_id=ticket.requester_id,
     )

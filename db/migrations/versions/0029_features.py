@@ -1,4 +1,5 @@
-"""Features: boards, requests and their merges, voices, releases and notices, likely duplicates, rates.
+"""Features: boards, requests and their merges, voices, releases and notices, likely duplicates, rates; what
+billing cases point to.
 
 Revision ID: 0029
 Revises: 0028
@@ -383,6 +384,21 @@ create table feature_quote (
 );
 create index ix_feature_quote_message_id on feature_quote (message_id);
 
+create table billing_case_reference (
+    case_id uuid not null,
+    subject_type varchar not null,
+    subject_id uuid not null,
+    created_by uuid,
+    created_at timestamptz default now() not null,
+    constraint pk_billing_case_reference primary key (case_id, subject_type, subject_id),
+    constraint fk_billing_case_reference_case_id_billing_case
+        foreign key (case_id) references billing_case on delete cascade,
+    constraint fk_billing_case_reference_created_by_person
+        foreign key (created_by) references person on delete set null
+);
+create index ix_billing_case_reference_subject_type_subject_id
+    on billing_case_reference (subject_type, subject_id);
+
 alter table feature_request add constraint fk_feature_request_answer_id_feature_comment
     foreign key (answer_id) references feature_comment on delete set null;
 
@@ -395,6 +411,7 @@ group by 1, 2;
 
 DOWN = """
 drop view feature_voter;
+drop table billing_case_reference;
 alter table feature_request drop constraint fk_feature_request_answer_id_feature_comment;
 drop table feature_quote;
 drop table feature_notice;

@@ -32,7 +32,9 @@ STATE = (
     *("first_resolved_at", "resolved_at", "closed_at", "version"),
 )
 # What customers do not see of a case, and of its events.
-STAFF_FIELDS = frozenset({"tags", "assignee_id", "issue_id", "resolved_by_id", "reason"})
+STAFF_FIELDS = frozenset(
+    {"tags", "assignee_id", "issue_id", "resolved_by_id", "reason", "subject_type", "subject_id"}
+)
 
 
 def subject_of(case_id: UUID) -> Subject:
