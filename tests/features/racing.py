@@ -13,7 +13,7 @@ import random
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import text
@@ -41,6 +41,7 @@ select v.request_id, v.person_id from feature_vote v
 join feature_request r on r.id = v.request_id where r.board_id = :board
 """)
 LINKS = text("select id, merged_into_id, votes from feature_request where board_id = :board")
+T = TypeVar("T")
 WEIGHTS = {"cast": 10, "withdraw": 6, "merge": 3, "unmerge": 3}
 
 
@@ -131,7 +132,7 @@ def all_of(held: set[tuple[UUID, UUID]], edges: dict[UUID, UUID]) -> set[UUID]:
     return {request for request, _ in held} | set(edges)
 
 
-def root_of(request_id: UUID, edges: dict[UUID, UUID]) -> UUID:
+def root_of(request_id: T, edges: dict[T, T]) -> T:
     """The end of the chain of merges."""
     while request_id in edges:
         request_id = edges[request_id]
