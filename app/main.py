@@ -41,6 +41,8 @@ from app.exceptions import TrideskError
 from app.features.controllers import router as features_router
 from app.features.desk import Desk as FeaturesDesk
 from app.features.service.drafts import DRAFTS_JOB, drafts_handler
+from app.features.service.notices import TELL_SECONDS, tell_due
+from app.features.service.notices.mailing import MAIL_SECONDS, mail_due
 from app.features.service.personal import FeaturesData
 from app.idempotency import purge as purge_keys
 from app.idempotency.dependencies import provide_keyed_request, provide_session, read_key
@@ -339,6 +341,11 @@ def make_worker(
     send = partial(send_evidence, database, provider_of(settings, database))
     schedules.append(Schedule("billing-evidence", timedelta(seconds=EVIDENCE_SECONDS), send))
     schedules.append(Schedule("billing-refunds", timedelta(seconds=REFUND_SECONDS), recover))
+    features = features_desk(settings, rag)
+    tell = partial(tell_due, database)
+    schedules.append(Schedule("features-announcements", timedelta(seconds=TELL_SECONDS), tell))
+    mail = partial(mail_due, database, features)
+    schedules.append(Schedule("features-mail", timedelta(seconds=MAIL_SECONDS), mail))
     if inbound_desks is None:
         inbound_desks = [
             TechnicalMail(desk=desk, attachment_max_bytes=settings.attachment_max_bytes),
@@ -355,7 +362,7 @@ def make_worker(
     schedules.append(Schedule("matching-sweep", timedelta(seconds=MATCHING_SECONDS), vectors.sweep))
     handlers |= {REAPPLY_JOB: reapply_handler(database), UPDATE_JOB: update_handler(database, desk)}
     handlers |= {IMPORT_JOB: Importer(database, desk).handle}
-    handlers |= {DRAFTS_JOB: drafts_handler(database, features_desk(settings, rag))}
+    handlers |= {DRAFTS_JOB: drafts_handler(database, features)}
     return Worker(
         database,
         handlers,

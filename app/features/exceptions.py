@@ -192,3 +192,31 @@ class TooManyQuotesError(ConflictError):
 
     code = "too_many_quotes"
     title = "Too many quotes"
+
+
+class UnknownRequestError(UnprocessableError):
+    """A request that the caller names does not exist, or they may not see it."""
+
+    code = "unknown_request"
+    title = "Unknown request"
+
+
+class ReleaseNotFoundError(NotFoundError):
+    """There is no such release, or the caller may not see it."""
+
+    code = "release_not_found"
+    title = "Release not found"
+
+
+class ReleaseShippedError(ConflictError):
+    """The release has shipped: only its words change any more."""
+
+    code = "release_shipped"
+    title = "Release shipped"
+
+
+class NoticeNotFoundError(NotFoundError):
+    """The caller has no such notice."""
+
+    code = "notice_not_found"
+    title = "Notice not found"

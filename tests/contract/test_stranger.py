@@ -133,6 +133,13 @@ async def make_features(world: World) -> dict[str, Any]:
     made["subject_id"] = await world.make(world.owner, "/v1/technical/tickets", **wish)
     quoted = {"type": "ticket", "id": made["subject_id"], "sentence": said}
     made["quote_id"] = await world.make(world.admin, f"{route}/quotes", **quoted)
+    draft = {"board_id": made["board_id"], "title": "A release"}
+    made["release_id"] = await world.make(world.admin, "/v1/features/releases", **draft)
+    wants = await world.owner.put(f"{route}/subscription", json={"comments": True})
+    assert wants.is_success, wants.text
+    await world.make(world.admin, f"{route}/comments", body="We will see.")
+    told = await world.owner.get("/v1/features/notices")
+    made["notice_id"] = told.json()["items"][0]["id"]
     return made | {"subject_type": "ticket"}
 
 

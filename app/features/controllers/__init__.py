@@ -8,7 +8,9 @@ from litestar.di import Provide
 from app.features.controllers.boards import FeatureBoardController
 from app.features.controllers.comments import FeatureCommentController, FeatureModerationController
 from app.features.controllers.links import FeatureLinkController, FeatureQuoteController
+from app.features.controllers.notices import FeatureNoticeController
 from app.features.controllers.public import FeaturePublicController
+from app.features.controllers.releases import FeatureReleaseController
 from app.features.controllers.requests import FeatureRequestController
 from app.features.controllers.structure import FeatureStructureController
 from app.features.controllers.votes import FeatureVoteController
@@ -21,8 +23,10 @@ router = Router(
         FeatureCommentController,
         FeatureLinkController,
         FeatureModerationController,
+        FeatureNoticeController,
         FeaturePublicController,
         FeatureQuoteController,
+        FeatureReleaseController,
         FeatureRequestController,
         FeatureStructureController,
         FeatureVoteController,

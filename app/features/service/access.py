@@ -11,9 +11,10 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.features.constants import BoardVisibility
-from app.features.models import Board, BoardAccount, Request
+from app.features.models import Board, BoardAccount, Release, Request
 from app.identity.constants import Role
 from app.identity.models import Person
 from app.identity.principal import Principal
@@ -36,6 +37,22 @@ def requests_of(principal: Principal | None) -> ColumnElement[bool]:
     return and_(Request.board_id.in_(select(Board.id).where(boards_of(principal))), shown)
 
 
+def reads(person: type[Person]) -> ColumnElement[bool]:
+    """Whether a person may see a request: of statements that have both, and the request's board."""
+    shown = or_(
+        and_(Request.approved_at.is_not(None), Request.hidden_at.is_(None)), Request.author_id == person.id
+    )
+    return or_(person.role != Role.customer, and_(_open_to(person.account_id), shown))
+
+
+def releases_of(principal: Principal | None) -> ColumnElement[bool]:
+    """Releases that the caller may see: drafts are the staff's."""
+    if principal is not None and principal.is_staff:
+        return true()
+    boards = select(Board.id).where(boards_of(principal))
+    return and_(Release.shipped_at.is_not(None), Release.board_id.in_(boards))
+
+
 async def is_open_to(session: AsyncSession, board_id: UUID, person: Person) -> bool:
     """Whether a person may see a board."""
     if person.role >= Role.agent:
@@ -45,7 +62,7 @@ async def is_open_to(session: AsyncSession, board_id: UUID, person: Person) -> b
     )
 
 
-def _open_to(account_id: UUID | None) -> ColumnElement[bool]:
+def _open_to(account_id: UUID | InstrumentedAttribute[UUID | None] | None) -> ColumnElement[bool]:
     everybody: ColumnElement[bool] = Board.visibility.in_([BoardVisibility.public, BoardVisibility.customers])
     if account_id is None:
         return everybody

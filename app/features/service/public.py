@@ -150,7 +150,7 @@ async def roadmap(session: AsyncSession, board: Board) -> PublicRoadmapView:
         columns.append(
             PublicRoadmapColumn(
                 status=status,
-                label=board.labels.get(status, status.replace("_", " ").capitalize()),
+                label=showing.label_of(board, status),
                 items=await show_all(session, rows),
                 total=await session.scalar(counting) or 0,
             )

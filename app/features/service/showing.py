@@ -28,7 +28,7 @@ async def show_all(
 ) -> list[FeatureRequestView]:
     """Requests as a caller sees them, or everybody; in some queries however many there are."""
     roots = {each.id: each.merged_into_id or each.id for each in requests}
-    boards = await _labels(session, {each.board_id for each in requests})
+    boards = await _boards(session, {each.board_id for each in requests})
     targets = await _briefs(session, {each.merged_into_id for each in requests} - {None})
     voted = await _voted(session, set(roots.values()), principal)
     comments = await _comments(session, set(roots.values()), principal)
@@ -37,7 +37,7 @@ async def show_all(
         _view(
             each,
             principal,
-            label=boards[each.board_id].get(each.status, each.status.replace("_", " ").capitalize()),
+            label=label_of(boards[each.board_id], each.status),
             target=targets.get(each.merged_into_id) if each.merged_into_id else None,
             voted=roots[each.id] in voted,
             comments=comments.get(roots[each.id], 0),
@@ -58,9 +58,14 @@ def brief(request: Request) -> RequestBrief:
     )
 
 
-async def _labels(session: AsyncSession, board_ids: set[UUID]) -> dict[UUID, dict[str, str]]:
-    found = await session.execute(select(Board.id, Board.labels).where(Board.id.in_(board_ids)))
-    return {each.id: each.labels for each in found}
+def label_of(board: Board, status: str) -> str:
+    """What a board's readers call a status."""
+    return str(board.labels.get(status, status.replace("_", " ").capitalize()))
+
+
+async def _boards(session: AsyncSession, board_ids: set[UUID]) -> dict[UUID, Board]:
+    found = await session.scalars(select(Board).where(Board.id.in_(board_ids)))
+    return {each.id: each for each in found}
 
 
 async def _briefs(session: AsyncSession, request_ids: set[UUID | None]) -> dict[UUID, RequestBrief]:
