@@ -40,6 +40,8 @@ from app.events.controllers import router as events_router
 from app.exceptions import TrideskError
 from app.features.controllers import router as features_router
 from app.features.desk import Desk as FeaturesDesk
+from app.features.service.clusters import REFRESH_HOURS, REFRESH_JOB, refresh_handler
+from app.features.service.clusters import refresh as refresh_duplicates
 from app.features.service.drafts import DRAFTS_JOB, drafts_handler
 from app.features.service.notices import TELL_SECONDS, tell_due
 from app.features.service.notices.mailing import MAIL_SECONDS, mail_due
@@ -346,6 +348,8 @@ def make_worker(
     schedules.append(Schedule("features-announcements", timedelta(seconds=TELL_SECONDS), tell))
     mail = partial(mail_due, database, features)
     schedules.append(Schedule("features-mail", timedelta(seconds=MAIL_SECONDS), mail))
+    look = partial(refresh_duplicates, database, features)
+    schedules.append(Schedule("features-duplicates", timedelta(hours=REFRESH_HOURS), look))
     if inbound_desks is None:
         inbound_desks = [
             TechnicalMail(desk=desk, attachment_max_bytes=settings.attachment_max_bytes),
@@ -363,6 +367,7 @@ def make_worker(
     handlers |= {REAPPLY_JOB: reapply_handler(database), UPDATE_JOB: update_handler(database, desk)}
     handlers |= {IMPORT_JOB: Importer(database, desk).handle}
     handlers |= {DRAFTS_JOB: drafts_handler(database, features)}
+    handlers |= {REFRESH_JOB: refresh_handler(database, features)}
     return Worker(
         database,
         handlers,

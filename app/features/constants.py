@@ -11,6 +11,7 @@ DESK = "features"
 SUBJECT_TYPE = "feature_request"
 BOARD_TYPE = "feature_board"
 RELEASE_TYPE = "feature_release"
+CLUSTER_TYPE = "feature_cluster"
 NUMBER_PREFIX = "FEA-"
 RELEASE_PREFIX = "REL-"
 

@@ -220,3 +220,17 @@ class NoticeNotFoundError(NotFoundError):
 
     code = "notice_not_found"
     title = "Notice not found"
+
+
+class ClusterNotFoundError(NotFoundError):
+    """There is no such cluster of likely duplicates."""
+
+    code = "cluster_not_found"
+    title = "Cluster not found"
+
+
+class ClusterDecidedError(ConflictError):
+    """The cluster is not in the state for that; `status` says in which it is."""
+
+    code = "cluster_decided"
+    title = "Cluster decided"

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from app.database import Database
 from app.lexical import expand
@@ -61,8 +61,54 @@ group by q.name, p.name
 order by q.name, bm25 desc, p.name
 """)
 
+TRIGRAMS = text("""
+select q.name as asked, d.name
+from unnest(CAST(:asked AS text[]), CAST(:questions AS text[])) q (name, body)
+cross join lateral (
+    select c.name, similarity(c.body, q.body) as alike
+    from unnest(CAST(:names AS text[]), CAST(:texts AS text[])) c (name, body)
+    order by alike desc, c.name limit 50
+) d
+order by q.name, d.alike desc, d.name
+""")
+# What Postgres itself offers: every word has to occur, or any of them.
+FULL_TEXT = """
+with documents as materialized (
+    select name, to_tsvector('english', body) as tsv
+    from unnest(CAST(:names AS text[]), CAST(:texts AS text[])) d (name, body)
+)
+select q.name as asked, d.name
+from unnest(CAST(:asked AS text[]), CAST(:questions AS text[])) q (name, body)
+cross join lateral (select {query}) w (query)
+cross join lateral (
+    select c.name, ts_rank_cd(c.tsv, w.query) as rank from documents c
+    where c.tsv @@ w.query order by rank desc, c.name limit 50
+) d
+order by q.name, d.rank desc, d.name
+"""
+ALL_WORDS = text(FULL_TEXT.format(query="websearch_to_tsquery('english', q.body)"))
+ANY_WORD = text(
+    FULL_TEXT.format(query="replace(plainto_tsquery('english', q.body)::text, '&', '|')::tsquery")
+)
+
 Ranking = Callable[[Judged], list[str]]
 Groups = dict[str, set[str]]
+
+
+async def others(database: Database, loaded: Loaded, statement: TextClause) -> dict[str, list[str]]:
+    """Rankings by what Postgres has by itself, over the raw texts."""
+    corpus, queries = loaded.judged.corpus, loaded.judged.queries
+    given = {
+        "names": [each.id for each in corpus],
+        "texts": [f"{each.title}\n{each.text}" for each in corpus],
+        "asked": [each.id for each in queries],
+        "questions": [each.text for each in queries],
+    }
+    rankings: dict[str, list[str]] = {each.id: [] for each in queries}
+    async with database.session() as session:
+        for row in await session.execute(statement, given):
+            rankings[row.asked].append(row.name)
+    return rankings
 
 
 async def plain_bm25(database: Database, loaded: Loaded) -> dict[str, list[str]]:
@@ -157,6 +203,13 @@ async def main(folders: Sequence[Path]) -> None:
             full = await loaded.compare(database, Matcher(rag.embeds))
             words = await loaded.compare(database, Matcher(NoModel()))
             plain, peer = await plain_bm25(database, loaded), bm25s(loaded)
+            for name, statement in (
+                ("trigrams", TRIGRAMS),
+                ("full text, all words", ALL_WORDS),
+                ("full text, any word", ANY_WORD),
+            ):
+                arm = await others(database, loaded, statement)
+                show(name, full, lambda each, found=arm: found[each.id])  # type: ignore[misc]  # bound now
             show("plain BM25", full, lambda each, found=plain: found[each.id])  # type: ignore[misc]  # bound now
             if peer is not None:
                 show("bm25s", full, lambda each, found=peer: found[each.id])  # type: ignore[misc]  # bound now

@@ -140,6 +140,11 @@ async def make_features(world: World) -> dict[str, Any]:
     await world.make(world.admin, f"{route}/comments", body="We will see.")
     told = await world.owner.get("/v1/features/notices")
     made["notice_id"] = told.json()["items"][0]["id"]
+    cluster = text("insert into feature_cluster default values returning id")
+    engine = world.session.bind
+    assert isinstance(engine, AsyncEngine)
+    async with engine.begin() as connection:
+        made["cluster_id"] = (await connection.execute(cluster)).scalar_one()
     return made | {"subject_type": "ticket"}
 
 

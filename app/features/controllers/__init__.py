@@ -7,6 +7,7 @@ from litestar.di import Provide
 
 from app.features.controllers.boards import FeatureBoardController
 from app.features.controllers.comments import FeatureCommentController, FeatureModerationController
+from app.features.controllers.likeness import FeatureDuplicatesController, FeatureLikenessController
 from app.features.controllers.links import FeatureLinkController, FeatureQuoteController
 from app.features.controllers.notices import FeatureNoticeController
 from app.features.controllers.public import FeaturePublicController
@@ -21,6 +22,8 @@ router = Router(
     route_handlers=[
         FeatureBoardController,
         FeatureCommentController,
+        FeatureDuplicatesController,
+        FeatureLikenessController,
         FeatureLinkController,
         FeatureModerationController,
         FeatureNoticeController,

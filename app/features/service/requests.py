@@ -71,13 +71,12 @@ async def create(
         given.get(each) for each in ("author_id", "tags", "planned_for", "external_id")
     ):
         raise PermissionDeniedError("Only staff set the author, tags, date and external id of a request.")
-    board = await boards.known(session, given["board_id"], principal=actor)
     author_id = given.pop("author_id", None) or (None if actor.person_id is None else actor.person_id)
     values = cleaned(given)
-    instead = await likeness.check_new(
+    instead = await likeness.check_new(  # before anything is locked: it may take a while
         session,
         desk,
-        board_id=board.id,
+        board_id=given["board_id"],
         title=values["title"],
         body=values["body"],
         on_duplicate=on_duplicate,
@@ -85,6 +84,7 @@ async def create(
     )
     if instead is not None and author_id is not None:
         return Made(await votes.cast(session, instead, author_id, actor=actor), is_new=False)
+    board = await boards.known(session, given["board_id"], principal=actor)
     is_waiting = board.moderated and not actor.is_staff
     values["approved_at"] = None if is_waiting else datetime.now(UTC)
     return Made(await insert_one(session, board, values, author_id=author_id, actor=actor), is_new=True)

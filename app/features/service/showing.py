@@ -30,7 +30,7 @@ async def show_all(
     roots = {each.id: each.merged_into_id or each.id for each in requests}
     boards = await _boards(session, {each.board_id for each in requests})
     targets = await _briefs(session, {each.merged_into_id for each in requests} - {None})
-    voted = await _voted(session, set(roots.values()), principal)
+    mine = await voted(session, set(roots.values()), principal)
     comments = await _comments(session, set(roots.values()), principal)
     merged = await _merged(session, list(roots))
     return [
@@ -39,7 +39,7 @@ async def show_all(
             principal,
             label=label_of(boards[each.board_id], each.status),
             target=targets.get(each.merged_into_id) if each.merged_into_id else None,
-            voted=roots[each.id] in voted,
+            voted=roots[each.id] in mine,
             comments=comments.get(roots[each.id], 0),
             merged=merged.get(each.id, 0),
         )
@@ -73,7 +73,8 @@ async def _briefs(session: AsyncSession, request_ids: set[UUID | None]) -> dict[
     return {each.id: brief(each) for each in found}
 
 
-async def _voted(session: AsyncSession, roots: set[UUID], principal: Principal | None) -> set[UUID]:
+async def voted(session: AsyncSession, roots: set[UUID], principal: Principal | None) -> set[UUID]:
+    """Those of these roots that the caller votes for."""
     if principal is None or principal.person_id is None:
         return set()
     statement = select(VOTERS.c.root_id).where(
