@@ -12,6 +12,7 @@ SUBJECT_TYPE = "feature_request"
 BOARD_TYPE = "feature_board"
 RELEASE_TYPE = "feature_release"
 CLUSTER_TYPE = "feature_cluster"
+RATE_TYPE = "exchange_rate"
 NUMBER_PREFIX = "FEA-"
 RELEASE_PREFIX = "REL-"
 

@@ -61,6 +61,9 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
     is_open: bool
     account_id: UUID | None = None
     requester_id: UUID | None = None
+    issue_id: Annotated[UUID | None, Meta(description="The known issue behind it that is not resolved.")] = (
+        None
+    )
 
 
 class Pointing(StrEnum):

@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import text
 
-from app.billing.seeding import load_billing
 from app.database import Database
 from app.identity import Role
-from app.identity import service as identity
 from tests.callers import Caller, MakeCaller
+from tests.company import FERRUM, MARL, OAK, sample_accounts
 from tests.rag.library import make_library
 
-OAK, FERRUM, MARL = "oakhollow", "ferrum-fell", "marlgate"
 SIGNS = {"EUR": "€", "USD": "$"}
 
 # Where the expected texts come from: statements of their own, not those of the code. ``money`` columns are
@@ -200,17 +198,7 @@ class Company:
 @pytest.fixture
 async def company(caller: MakeCaller, database: Database) -> Company:
     """The sample company, told once a run; its callers are new."""
-    async with database.session() as session:
-        found = await session.execute(
-            text("select external_id, account_id from billing_customer where external_id = any(:names)"),
-            {"names": [f"cus_{each}" for each in (OAK, FERRUM, MARL)]},
-        )
-        accounts = {row[0].removeprefix("cus_"): row[1] for row in found if row[1] is not None}
-        if not accounts:
-            for name in (OAK, FERRUM, MARL):
-                external_id = f"{name}-{uuid4()}"
-                accounts[name] = (await identity.upsert_account(session, external_id, name.title())).id
-            await load_billing(session, accounts)
+    accounts = await sample_accounts(database)
     owners = {
         name: await caller("customer", account_id=account_id, sees_account=True)
         for name, account_id in accounts.items()

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.billing.exceptions import UnknownCurrencyError
-from app.billing.utils.currencies import EXPONENTS
 from app.billing.utils.money import allocate, exponent_of, formatted, rounded, tax_of
+from app.currencies import EXPONENTS
 
 amounts = st.integers(-(10**15), 10**15)
 weights = st.lists(st.integers(0, 10**12), min_size=1, max_size=30)

@@ -11,7 +11,7 @@ from fractions import Fraction
 from babel import Locale, UnknownLocaleError
 
 from app.billing.exceptions import UnknownCurrencyError
-from app.billing.utils.currencies import EXPONENTS
+from app.currencies import EXPONENTS, rounded
 
 DEFAULT_LOCALE = "en"
 LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")  # IQD1.234: CLDR asks for a space, babel puts none
@@ -26,12 +26,6 @@ def exponent_of(currency: str) -> int:
             f"{currency} is no currency that ISO 4217 has in force.",
             errors=[{"field": "currency", "message": "No active currency"}],
         ) from None
-
-
-def rounded(exact: Fraction) -> int:
-    """To the nearest integer, halves away from zero: tax on a note is that of its invoice, negated."""
-    magnitude = (abs(exact.numerator) * 2 + exact.denominator) // (2 * exact.denominator)
-    return magnitude if exact >= 0 else -magnitude
 
 
 def tax_of(net: int, rate: Decimal) -> int:

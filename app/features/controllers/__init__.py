@@ -7,6 +7,7 @@ from litestar.di import Provide
 
 from app.features.controllers.boards import FeatureBoardController
 from app.features.controllers.comments import FeatureCommentController, FeatureModerationController
+from app.features.controllers.demand import FeatureDemandController, FeatureRoadmapController
 from app.features.controllers.likeness import FeatureDuplicatesController, FeatureLikenessController
 from app.features.controllers.links import FeatureLinkController, FeatureQuoteController
 from app.features.controllers.notices import FeatureNoticeController
@@ -22,6 +23,7 @@ router = Router(
     route_handlers=[
         FeatureBoardController,
         FeatureCommentController,
+        FeatureDemandController,
         FeatureDuplicatesController,
         FeatureLikenessController,
         FeatureLinkController,
@@ -31,6 +33,7 @@ router = Router(
         FeatureQuoteController,
         FeatureReleaseController,
         FeatureRequestController,
+        FeatureRoadmapController,
         FeatureStructureController,
         FeatureVoteController,
     ],

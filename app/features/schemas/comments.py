@@ -105,6 +105,7 @@ class FeatureLinkView(Struct, frozen=True, kw_only=True):
     status: str
     is_open: bool
     account_id: UUID | None
+    issue_id: Annotated[UUID | None, Meta(description="The unresolved known issue behind it.")]
 
 
 class FeatureLinked(Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from app.features.service.changes import get, lock, subject_of
 from app.features.service.groups import members
 from app.identity.principal import Principal
 from app.knowledge import OpenWork, Pointing, WorkItem
+from app.listing import among
 
 NO_REQUESTER = "no_requester"
 # Why who asked for it does not become a voter; the link stands all the same.
@@ -47,7 +48,7 @@ async def linked(
 ) -> dict[UUID, list[FeatureLinkView]]:
     """By root: what points to it or to what was merged into it, each thing once."""
     statement = select(Request.id, Request.merged_into_id).where(
-        or_(Request.id.in_(request_ids), Request.merged_into_id.in_(request_ids))
+        or_(among(Request.id, request_ids), among(Request.merged_into_id, request_ids))
     )
     roots = {each.id: each.merged_into_id or each.id for each in await session.execute(statement)}
     found: dict[UUID, dict[tuple[str, UUID], FeatureLinkView]] = {each: {} for each in request_ids}
@@ -115,6 +116,7 @@ def show(request_id: UUID, item: WorkItem) -> FeatureLinkView:
         status=item.status,
         is_open=item.is_open,
         account_id=item.account_id,
+        issue_id=item.issue_id,
     )
 
 

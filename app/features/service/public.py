@@ -27,7 +27,7 @@ from app.features.schemas.public import (
 from app.features.service import showing
 from app.features.service.access import boards_of, requests_of
 from app.features.service.comments import comments_of
-from app.features.service.requests import listed
+from app.features.service.roadmap import columns
 from app.features.utils.numbers import RELEASES, REQUESTS
 from app.listing import Listing
 
@@ -40,12 +40,6 @@ SHIPPED = Listing(
     Release, sorts={"shipped_at": Release.shipped_at}, default="-shipped_at", never_null=["shipped_at"]
 )
 COMMENTS = Listing(Comment, sorts={"created_at": Comment.created_at}, default="created_at")
-# What a roadmap shows, and in which order.
-COLUMNS = (
-    (FeatureStatus.planned, (Request.planned_for.asc().nulls_last(), Request.votes.desc())),
-    (FeatureStatus.in_progress, (Request.planned_for.asc().nulls_last(), Request.votes.desc())),
-    (FeatureStatus.shipped, (Request.shipped_at.desc(),)),
-)
 
 
 async def board_named(session: AsyncSession, slug: str) -> Board:
@@ -142,20 +136,17 @@ def show_comment(comment: Comment) -> PublicCommentView:
 
 async def roadmap(session: AsyncSession, board: Board) -> PublicRoadmapView:
     """What a board's staff plan, work on and have shipped."""
-    columns = []
-    for status, order in COLUMNS:
-        wanted = listed(principal=None, boards=[board.id], statuses=[status])
-        rows = (await session.scalars(wanted.order_by(*order, Request.id).limit(COLUMN_MAX))).all()
-        counting = select(func.count()).select_from(wanted.with_only_columns(Request.id).subquery())
-        columns.append(
-            PublicRoadmapColumn(
-                status=status,
-                label=showing.label_of(board, status),
-                items=await show_all(session, rows),
-                total=await session.scalar(counting) or 0,
-            )
+    found = await columns(session, principal=None, boards=[board.id], limit=COLUMN_MAX)
+    shown = [
+        PublicRoadmapColumn(
+            status=each.status,
+            label=showing.label_of(board, each.status),
+            items=await show_all(session, each.requests),
+            total=each.total,
         )
-    return PublicRoadmapView(board=show_board(board), columns=columns)
+        for each in found
+    ]
+    return PublicRoadmapView(board=show_board(board), columns=shown)
 
 
 def releases(board: Board) -> Select[Release]:

@@ -13,6 +13,7 @@ from app.conversations.constants import MessageKind
 from app.exceptions import TrideskError
 from app.identity.principal import Principal
 from app.knowledge import Pointing, Thread, WorkCount, WorkItem
+from app.listing import among
 from app.technical.constants import (
     DESK,
     ISSUE_TYPE,
@@ -105,15 +106,16 @@ class TechnicalWork:
         """Tickets that point to each thing and that the caller may see, oldest first; things without are
         left out."""
         statement = (
-            select(Reference.subject_id, Ticket)
+            select(Reference.subject_id, Ticket, KnownIssue.id)
             .join(Ticket, Ticket.id == Reference.ticket_id)
-            .where(Reference.subject_type == thing_type, Reference.subject_id.in_(things))
+            .outerjoin(KnownIssue, (KnownIssue.id == Ticket.issue_id) & (KnownIssue.status != "resolved"))
+            .where(Reference.subject_type == thing_type, among(Reference.subject_id, things))
             .where(Ticket.status != Status.merged, tickets_of(principal))
             .order_by(Ticket.created_at, Ticket.id)
         )
         found: dict[UUID, list[WorkItem]] = {}
-        for thing_id, ticket in await session.execute(statement):
-            found.setdefault(thing_id, []).append(_item(ticket))
+        for thing_id, ticket, issue_id in await session.execute(statement):
+            found.setdefault(thing_id, []).append(_item(ticket, issue_id if principal.is_staff else None))
         return found
 
     async def point(
@@ -171,7 +173,7 @@ def _reason(error: TrideskError) -> Pointing:
     return Pointing.unknown if isinstance(error, TicketNotFoundError) else Pointing.closed
 
 
-def _item(ticket: Ticket) -> WorkItem:
+def _item(ticket: Ticket, issue_id: UUID | None = None) -> WorkItem:
     return WorkItem(
         type=SUBJECT_TYPE,
         id=ticket.id,
@@ -181,4 +183,5 @@ def _item(ticket: Ticket) -> WorkItem:
         is_open=ticket.status in UNFINISHED,
         account_id=ticket.account_id,
         requester_id=ticket.requester_id,
+        issue_id=issue_id,
     )

@@ -20,6 +20,7 @@ from app.billing.utils.numbers import CASES
 from app.conversations.constants import MessageKind
 from app.identity.principal import Principal
 from app.knowledge import Pointing, Thread, WorkCount, WorkItem
+from app.listing import among
 
 ITEMS_MAX = 100
 # What a case itself says that it is about; everything else it points to by a reference.
@@ -83,7 +84,7 @@ class BillingWork:
         statement = (
             select(pointing.c.thing_id, Case)
             .join(Case, Case.id == pointing.c.case_id)
-            .where(pointing.c.thing_id.in_(things), cases_of(principal))
+            .where(among(pointing.c.thing_id, things), cases_of(principal))
             .order_by(Case.created_at, Case.id)
         )
         found: dict[UUID, list[WorkItem]] = {}

@@ -15,6 +15,7 @@ from app.billing.models import LedgerEntry, LedgerTransaction
 from app.billing.schemas.ledger import AccountBalance
 from app.database import load_sql
 from app.knowledge import Amount
+from app.listing import among
 
 SQL = Path(__file__).parent / "sql"
 BALANCES = text(load_sql(SQL / "balances.sql"))
@@ -39,7 +40,7 @@ async def net_paid(
     statement = (
         select(entry.account_id, entry.currency, entry.exponent, func.sum(entry.amount))
         .join(LedgerTransaction, LedgerTransaction.id == entry.transaction_id)
-        .where(entry.book == Book.cash, entry.account_id.in_(accounts))
+        .where(entry.book == Book.cash, among(entry.account_id, accounts))
         .group_by(entry.account_id, entry.currency, entry.exponent)
         .order_by(entry.currency)
     )

@@ -1,13 +1,15 @@
-"""Digits of the minor unit of ISO 4217's "List One", currencies and funds in force, as of 2026-01-01.
+"""Money's units: digits of the minor unit of ISO 4217's "List One", currencies and funds in force, as of
+2026-01-01, and how what lies between two units is rounded.
 
-Pinned, since locale data (CLDR) says how people write prices and not what a bank counts: it disagrees for 13
-of these, the Iraqi and the Serbian dinar among them. Codes whose minor unit is "N.A." (metals, banks' units
-of account, tests, no currency) are left out: nobody pays an invoice with them.
+The list is pinned, since locale data (CLDR) says how people write prices and not what a bank counts: it
+disagrees for 13 of these, the Iraqi and the Serbian dinar among them. Codes whose minor unit is "N.A."
+(metals, banks' units of account, tests, no currency) are left out: nobody pays an invoice with them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from types import MappingProxyType
 
 _TWO = """
@@ -29,3 +31,9 @@ EXPONENTS: Mapping[str, int] = MappingProxyType(
         for code in codes.split()
     }
 )
+
+
+def rounded(exact: Fraction) -> int:
+    """To the nearest integer, halves away from zero: what is negated is rounded to the negative."""
+    magnitude = (abs(exact.numerator) * 2 + exact.denominator) // (2 * exact.denominator)
+    return magnitude if exact >= 0 else -magnitude
