@@ -47,7 +47,10 @@ CurrencyFilter = Annotated[list[str] | None, several("currency", "Of this curren
 IntoFilter = Annotated[
     str | None, QueryParameter(name="into", pattern="^[A-Z]{3}$", description="Into this currency.")
 ]
-By = Annotated[Rank, QueryParameter(name="by", description="The greatest first.")]
+By = Annotated[
+    str,
+    QueryParameter(name="by", pattern=f"^({'|'.join(Rank)})$", description="The greatest first."),
+]
 ColumnMax = Annotated[int, QueryParameter(name="limit", ge=1, le=100, description="Of each column.")]
 
 
@@ -116,7 +119,7 @@ class FeatureDemandController(Controller):
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
         features: NamedDependency[Desk],
-        by: By = Rank.votes,
+        by: By = Rank.votes.value,
         board_id: BoardFilter = None,
         status: StatusFilter = None,
         tag: TagFilter = None,
@@ -130,7 +133,7 @@ class FeatureDemandController(Controller):
             session,
             features,
             requests.listed(principal=principal, boards=board_id, statuses=status, tags=tag),
-            by=by,
+            by=Rank(by),
             principal=principal,
             as_of=as_of,
             currency=currency,
