@@ -18,9 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.billing.seeding import load_billing
 from app.database import Database
 from app.exceptions import ConfigurationError, TrideskError
+from app.features.desk import Desk
+from app.features.seeding import load_features
 from app.identity import Role
 from app.identity import service as identity
-from app.identity.models import Person
+from app.identity.models import Account, Person
+from app.mail import Mailer
 from app.rag.constants import DocumentStatus
 from app.rag.models import Collection, Document
 from app.rag.service import collections, documents
@@ -54,6 +57,7 @@ async def load_sample(database: Database, data_dir: Path, progress: Progress, *,
     async with database.session() as session:
         if not await _is_loaded(session, company):
             await _load(session, company)
+        await _load_boards(session, database, company)
     is_searchable = await _is_searchable(database, progress)
     while wait and not is_searchable:
         await asyncio.sleep(POLL)
@@ -97,6 +101,17 @@ async def _load(session: AsyncSession, company: dict[str, Any]) -> None:
     for page in company["documents"]:
         await documents.take_in(session, _upload(page, shelves, accounts))
     await load_billing(session, accounts)
+
+
+async def _load_boards(session: AsyncSession, database: Database, company: dict[str, Any]) -> None:
+    """Also of a sample that was loaded before there were boards."""
+    names = [each["external_id"] for each in company["accounts"]]
+    found = await session.execute(
+        select(Account.external_id, Account.id).where(Account.external_id.in_(names))
+    )
+    accounts = {str(row[0]): row[1] for row in found}
+    if len(accounts) == len(names):
+        await load_features(session, Desk(mailer=Mailer(database.settings)), accounts)
 
 
 def _upload(page: dict[str, Any], shelves: dict[str, UUID], accounts: dict[str, UUID]) -> documents.Upload:

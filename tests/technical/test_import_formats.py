@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.conversations.constants import MessageKind, Speaker
+from app.encodings import Encoding, Sniffer, as_utf8
 from app.technical.constants import Status
-from app.technical.importing.encodings import Encoding, Sniffer, as_utf8
 from app.technical.importing.incoming import RowRefusedError
 from app.technical.importing.mapping import Reading, to_ticket
 from app.technical.importing.names import KNOWN, NEEDLESS, plain

@@ -15,6 +15,7 @@ from app.features.controllers.public import FeaturePublicController
 from app.features.controllers.releases import FeatureReleaseController
 from app.features.controllers.requests import FeatureRequestController
 from app.features.controllers.structure import FeatureStructureController
+from app.features.controllers.transfer import FeatureTransferController
 from app.features.controllers.votes import FeatureVoteController
 from app.features.dependencies import provide_features
 
@@ -35,6 +36,7 @@ router = Router(
         FeatureRequestController,
         FeatureRoadmapController,
         FeatureStructureController,
+        FeatureTransferController,
         FeatureVoteController,
     ],
     dependencies={"features": Provide(provide_features)},

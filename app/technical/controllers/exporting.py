@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Annotated, Any
-
-import anyio
 from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter
 from litestar.response import Stream
-from litestar.types import ASGIApp, Receive, Scope, Send
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database
@@ -21,46 +14,10 @@ from app.identity.guards import require
 from app.identity.principal import Principal
 from app.listing import CreatedAfter, CreatedBefore
 from app.openapi import documented
+from app.streams import CSV, CsvStream, Spreadsheet
 from app.technical.controllers import filters
 from app.technical.exceptions import InvalidFieldError
 from app.technical.service import customs, exporting, listing
-
-CSV = "text/csv"
-HEADERS = {
-    "Content-Disposition": 'attachment; filename="tickets.csv"',
-    "Cache-Control": "private, no-store",
-    "X-Accel-Buffering": "no",
-}
-
-Spreadsheet = Annotated[
-    bool,
-    QueryParameter(
-        name="spreadsheet",
-        description="Whether a spreadsheet will open it: with a byte order mark, and an apostrophe before"
-        " cells that it would run as formulas. False gives every text as it is, as an import wants it.",
-    ),
-]
-
-
-class CsvStream(Stream):
-    """A CSV file that is made while it is read; its generator is closed when the response ends."""
-
-    def __init__(self, first: bytes, further: AsyncGenerator[bytes, None]) -> None:
-        self._further = further
-        super().__init__(_joined(first, further), media_type=CSV, headers=HEADERS)
-
-    def to_asgi_response(self, *args: Any, **options: Any) -> ASGIApp:  # type: ignore[override]  # callers want an app
-        """The response as an ASGI app."""
-        inner = super().to_asgi_response(*args, **options)
-
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            try:
-                await inner(scope, receive, send)
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await self._further.aclose()
-
-        return app
 
 
 class TicketExportController(Controller):
@@ -139,11 +96,5 @@ class TicketExportController(Controller):
             updated_before=updated_before,
         )
         parts = exporting.as_csv(database, asked, principal=principal, spreadsheet=spreadsheet)
-        return CsvStream(await anext(parts), parts)  # what is wrong with the filters is answered as an error
-
-
-async def _joined(first: bytes, further: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    yield first
-    async with aclosing(further):
-        async for part in further:
-            yield part
+        first = await anext(parts)  # what is wrong with the filters is answered as an error
+        return CsvStream("tickets.csv", first, parts)

@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import events
 from app.database import Database
+from app.encodings import Encoding, Sniffer, as_utf8
 from app.events import Subject
 from app.identity.principal import Principal
 from app.jobs import enqueue
 from app.technical.constants import IMPORT_JOB, UnknownPeople
 from app.technical.exceptions import InvalidImportError
-from app.technical.importing.encodings import Encoding, Sniffer, as_utf8
 from app.technical.importing.names import is_target
 from app.technical.importing.records import Format, Layout, LayoutError, lay_out
 from app.technical.models import TicketImport, TicketImportChunk
