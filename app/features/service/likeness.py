@@ -25,6 +25,7 @@ from app.redaction import redact
 
 AUDIENCE = ("staff",)  # whose requests somebody may compare with is the statement `within`
 TYPES = (SUBJECT_TYPE,)
+LEAST_COSINE = 0.35  # as a list's search has it; among a handful of requests there are always five nearest
 CANDIDATES = 5  # that a new request is told it may be
 
 
@@ -83,7 +84,7 @@ async def similar(
         within=_visible(principal, boards),
         limit=limit,
     )
-    return await found(session, matches)
+    return await found(session, [each for each in matches if each.terms or _is_near(each)])
 
 
 async def search(
@@ -139,6 +140,11 @@ async def found(session: AsyncSession, matches: Sequence[Match]) -> list[Alike]:
     there = {each.id: each for each in await session.scalars(statement, execution_options=FRESH)}
     alike = [Alike(there[each.id], each) for each in matches if each.id in there]
     return [each for each in alike if each.request.merged_into_id is None]
+
+
+def _is_near(match: Match) -> bool:
+    """Of like meaning, although no word is the same."""
+    return match.cosine is not None and match.cosine >= LEAST_COSINE
 
 
 def _visible(principal: Principal, boards: Sequence[UUID] | None) -> Any:
