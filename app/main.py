@@ -15,22 +15,15 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from app import health
+from app.billing import work as billing_work
 from app.billing.controllers import router as billing_router
 from app.billing.desk import Desk as BillingDesk
 from app.billing.providers import provider_of
 from app.billing.service.answering import BillingRecords
-from app.billing.service.cases.closing import CLOSE_SECONDS as CASES_SECONDS
-from app.billing.service.cases.closing import close_due as close_cases
 from app.billing.service.cases.mailing import BillingMail
 from app.billing.service.cases.openwork import BillingWork
 from app.billing.service.cases.personal import BillingData
-from app.billing.service.evidence.sending import SEND_SECONDS as EVIDENCE_SECONDS
-from app.billing.service.evidence.sending import send_waiting as send_evidence
 from app.billing.service.facts import BillingFacts, BillingRevenue
-from app.billing.service.provider.sandbox import DELIVER_SECONDS
-from app.billing.service.provider.sandbox import deliver as deliver_sandbox
-from app.billing.service.refunds.recovery import SWEEP_SECONDS as REFUND_SECONDS
-from app.billing.service.refunds.recovery import recover as recover_refunds
 from app.config import Settings
 from app.conversations import CONVERSATIONS_DATA
 from app.conversations.controllers import attachments_router
@@ -38,13 +31,9 @@ from app.conversations.extraction import extraction_handlers, sweep_uploads
 from app.database import Database, is_database_away
 from app.events.controllers import router as events_router
 from app.exceptions import TrideskError
+from app.features import work as features_work
 from app.features.controllers import router as features_router
 from app.features.desk import Desk as FeaturesDesk
-from app.features.service.clusters import REFRESH_HOURS, REFRESH_JOB, refresh_handler
-from app.features.service.clusters import refresh as refresh_duplicates
-from app.features.service.drafts import DRAFTS_JOB, drafts_handler
-from app.features.service.notices import TELL_SECONDS, tell_due
-from app.features.service.notices.mailing import MAIL_SECONDS, mail_due
 from app.features.service.personal import FeaturesData
 from app.idempotency import purge as purge_keys
 from app.idempotency.dependencies import provide_keyed_request, provide_session, read_key
@@ -81,27 +70,20 @@ from app.rag.service.personal import RAG_DATA
 from app.requests import RequestContextMiddleware, finish
 from app.sla import REAPPLY_JOB, SWEEP_SECONDS, reapply_handler, run_sweep
 from app.sla.controllers import router as sla_router
-from app.technical.constants import UPDATE_JOB
+from app.technical import work as technical_work
 from app.technical.controllers import router as technical_router
 from app.technical.controllers.imports import imports_router
 from app.technical.desk import Desk as TechnicalDesk
-from app.technical.service.closing import CLOSE_SECONDS, close_due
-from app.technical.service.importing import IMPORT_JOB, PURGE_HOURS, Importer
-from app.technical.service.importing import purge as purge_imports
 from app.technical.service.importing.personal import ImportsData
-from app.technical.service.indexing import BACKFILL_SECONDS
-from app.technical.service.indexing import backfill as backfill_likeness
 from app.technical.service.mailing import TechnicalMail
-from app.technical.service.noting import SWEEP_SECONDS as NOTES_SECONDS
-from app.technical.service.noting import sweep as settle_notes
 from app.technical.service.openwork import TechnicalWork
 from app.technical.service.personal import TechnicalData
-from app.technical.service.sweeping import ASSIGN_SECONDS, assign_waiting
-from app.technical.service.updates import update_handler
 from app.webhooks import WebhookDispatcher, purge_deliveries
 from app.webhooks.controllers import WebhookController
 
 logger = logging.getLogger(__name__)
+
+HOUR = timedelta(hours=1)
 
 Step = Callable[[], Awaitable[None]]
 Prepare = Callable[[Rag], Awaitable[None]]
@@ -314,60 +296,43 @@ def make_worker(
     ``inbound_desks``: who takes mail, when it is not the desks.
     """
     metrics = metrics or Metrics()
-    services: list[Service] = [WebhookDispatcher(database, allow_private=settings.webhook_allow_private)]
-    schedules: list[Schedule] = [Schedule("job-log", timedelta(hours=1), partial(tidy, database))]
-    schedules.append(Schedule("idempotency-keys", timedelta(hours=1), partial(purge_keys, database)))
-    schedules.append(Schedule("rate-limits", timedelta(hours=1), partial(purge_idle, database)))
-    schedules.append(Schedule("webhook-log", timedelta(hours=1), partial(purge_deliveries, database)))
-    schedules.append(Schedule("mail-retries", timedelta(seconds=30), partial(sweep_mail, database)))
-    schedules.append(Schedule("uploads", timedelta(hours=1), partial(sweep_uploads, database)))
-    desk = technical_desk(settings, rag)
-    close = partial(close_due, database, desk)
-    schedules.append(Schedule("technical-close", timedelta(seconds=CLOSE_SECONDS), close))
-    give = partial(assign_waiting, database)
-    schedules.append(Schedule("technical-assign", timedelta(seconds=ASSIGN_SECONDS), give))
-    settle = partial(settle_notes, database, desk)
-    schedules.append(Schedule("technical-notes", timedelta(seconds=NOTES_SECONDS), settle))
-    backfill = partial(backfill_likeness, database)
-    schedules.append(Schedule("technical-likeness", timedelta(seconds=BACKFILL_SECONDS), backfill))
-    purge = partial(purge_presence, database)
-    schedules.append(Schedule("presence", timedelta(seconds=PURGE_SECONDS), purge))
-    schedules.append(Schedule("sla-sweep", timedelta(seconds=SWEEP_SECONDS), partial(run_sweep, database)))
-    schedules.append(Schedule("import-log", timedelta(hours=PURGE_HOURS), partial(purge_imports, database)))
-    recover = partial(recover_refunds, database, provider_of(settings, database))
+    technical = technical_desk(settings, rag)
     billing = billing_desk(settings, database, rag)
-    close = partial(close_cases, database, billing)
-    schedules.append(Schedule("billing-close", timedelta(seconds=CASES_SECONDS), close))
-    deliver = partial(deliver_sandbox, database)
-    schedules.append(Schedule("billing-sandbox", timedelta(seconds=DELIVER_SECONDS), deliver))
-    send = partial(send_evidence, database, provider_of(settings, database))
-    schedules.append(Schedule("billing-evidence", timedelta(seconds=EVIDENCE_SECONDS), send))
-    schedules.append(Schedule("billing-refunds", timedelta(seconds=REFUND_SECONDS), recover))
     features = features_desk(settings, rag)
-    tell = partial(tell_due, database)
-    schedules.append(Schedule("features-announcements", timedelta(seconds=TELL_SECONDS), tell))
-    mail = partial(mail_due, database, features)
-    schedules.append(Schedule("features-mail", timedelta(seconds=MAIL_SECONDS), mail))
-    look = partial(refresh_duplicates, database, features)
-    schedules.append(Schedule("features-duplicates", timedelta(hours=REFRESH_HOURS), look))
     if inbound_desks is None:
         inbound_desks = [
-            TechnicalMail(desk=desk, attachment_max_bytes=settings.attachment_max_bytes),
+            TechnicalMail(desk=technical, attachment_max_bytes=settings.attachment_max_bytes),
             BillingMail(
                 desk=billing,
                 attachment_max_bytes=settings.attachment_max_bytes,
                 addresses=(settings.billing_address.lower(),) if settings.billing_address else (),
             ),
         ]
-    handlers = job_handlers(rag) | mail_handlers(settings, database, inbound_desks)
-    handlers |= extraction_handlers(settings, database)
+    services: list[Service] = [WebhookDispatcher(database, allow_private=settings.webhook_allow_private)]
     vectors = Vectors(database, rag.embeds)
-    handlers |= {EMBED_JOB: vectors.handle}
-    schedules.append(Schedule("matching-sweep", timedelta(seconds=MATCHING_SECONDS), vectors.sweep))
-    handlers |= {REAPPLY_JOB: reapply_handler(database), UPDATE_JOB: update_handler(database, desk)}
-    handlers |= {IMPORT_JOB: Importer(database, desk).handle}
-    handlers |= {DRAFTS_JOB: drafts_handler(database, features)}
-    handlers |= {REFRESH_JOB: refresh_handler(database, features)}
+    schedules = [
+        Schedule("job-log", HOUR, partial(tidy, database)),
+        Schedule("idempotency-keys", HOUR, partial(purge_keys, database)),
+        Schedule("rate-limits", HOUR, partial(purge_idle, database)),
+        Schedule("webhook-log", HOUR, partial(purge_deliveries, database)),
+        Schedule("mail-retries", timedelta(seconds=30), partial(sweep_mail, database)),
+        Schedule("uploads", HOUR, partial(sweep_uploads, database)),
+        Schedule("presence", timedelta(seconds=PURGE_SECONDS), partial(purge_presence, database)),
+        Schedule("sla-sweep", timedelta(seconds=SWEEP_SECONDS), partial(run_sweep, database)),
+        Schedule("matching-sweep", timedelta(seconds=MATCHING_SECONDS), vectors.sweep),
+        *technical_work.schedules(database, technical),
+        *billing_work.schedules(database, billing),
+        *features_work.schedules(database, features),
+    ]
+    handlers = {
+        **job_handlers(rag),
+        **mail_handlers(settings, database, inbound_desks),
+        **extraction_handlers(settings, database),
+        EMBED_JOB: vectors.handle,
+        REAPPLY_JOB: reapply_handler(database),
+        **technical_work.handlers(database, technical),
+        **features_work.handlers(database, features),
+    }
     return Worker(
         database,
         handlers,

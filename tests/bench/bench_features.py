@@ -1,7 +1,7 @@
 """Similar requests while somebody types: ``python -m tests.bench.bench_features DATA [COUNT]``
 
-10,000 requests, on a board of their own. DATA is a folder with ``triage`` and ``scale``; requests are made of the subjects and beginnings of real
-issues. A real server embeds and answers for one client over HTTP, that asks with what people would have typed
+10,000 requests, on a board of their own. DATA is a folder with ``triage`` and ``scale``; requests are made of
+the subjects and beginnings of real issues. A real server embeds and answers for one client over HTTP, that asks with what people would have typed
 of other issues' subjects: half of it, and all of it. Prints a table; ends by itself.
 """
 
