@@ -90,18 +90,49 @@ async def test_a_board_calls_a_status_what_it_likes(caller, board, request_of):
     assert (asked["label"], moved.json()["label"]) == ("Open", "Being considered")
 
 
+async def test_a_hidden_target_is_not_told_to_who_sees_what_was_merged_into_it(caller, board, request_of):
+    agent, customer, on = await caller("agent"), await caller(), await board()
+    mine = await request_of(customer, board_id=on["id"])
+    target = await request_of(agent, board_id=on["id"], title="A secret plan")
+    await agent.client.post(f"/v1/features/requests/{mine['id']}/merge", json={"into": target["id"]})
+    await agent.client.patch(f"/v1/features/requests/{target['id']}", json={"hidden": True})
+    seen = await customer.client.get(f"/v1/features/requests/{mine['id']}")
+    assert (seen.json()["merged_into"], "secret" in seen.text) == (None, False)
+    assert (await customer.client.put(f"/v1/features/requests/{mine['id']}/vote")).status_code == 404
+
+
+async def test_what_moves_takes_its_group_along_and_no_name_twice(caller, board, request_of):
+    agent, here, there = await caller("agent"), await board(), await board()
+    root, merged = [await request_of(agent, board_id=here["id"], external_id=name) for name in ("a", "b")]
+    await agent.client.post(f"/v1/features/requests/{merged['id']}/merge", json={"into": root["id"]})
+    taken = await request_of(agent, board_id=there["id"], external_id="b")
+    path = f"/v1/features/requests/{root['id']}"
+    refused = await agent.client.patch(path, json={"board_id": there["id"]})
+    assert (refused.status_code, refused.json()["code"]) == (409, "request_exists")
+    other = await board()
+    assert (await agent.client.patch(path, json={"board_id": other["id"]})).status_code == 200
+    moved = await agent.client.get(f"/v1/features/requests/{merged['id']}")
+    assert (moved.json()["board_id"], taken["board_id"]) == (other["id"], there["id"])
+
+
 async def test_nothing_changes_on_an_archived_board(caller, board, request_of):
-    agent, lead = await caller("agent"), await caller("lead")
-    made = await board()
-    asked = await request_of(agent, board_id=made["id"])
-    archived = await lead.client.patch(f"/v1/features/boards/{made['id']}", json={"archived": True})
-    assert archived.json()["archived"]
-    path = f"{REQUESTS}/{asked['id']}"
-    for method, url, body in (
-        ("POST", REQUESTS, {"board_id": made["id"], "title": "x", "on_duplicate": "create"}),
-        ("PATCH", path, {"title": "x"}),
-        ("POST", f"{path}/transitions", {"to": "planned"}),
+    agent, lead, on = await caller("agent"), await caller("lead"), await board()
+    made = await request_of(agent, board_id=on["id"])
+    archived = await lead.client.patch(f"/v1/features/boards/{on['id']}", json={"archived": True})
+    assert archived.status_code == 200
+    customer, path = await caller(), f"/v1/features/requests/{made['id']}"
+    new = {"board_id": on["id"], "title": "x", "on_duplicate": "create"}
+    refused = await agent.client.post("/v1/features/requests", json=new)
+    assert refused.json()["code"] == "board_archived"
+    for who, method, below, body in (
+        (customer, "PUT", "/vote", None),
+        (agent, "DELETE", "/vote", None),
+        (agent, "POST", "/comments", {"body": "x"}),
+        (agent, "POST", "/split", {"title": "x"}),
+        (agent, "POST", "/transitions", {"to": "planned"}),
+        (agent, "PATCH", "", {"title": "x"}),
     ):
-        refused = await agent.client.request(method, url, json=body)
-        assert (refused.status_code, refused.json()["code"]) == (409, "board_archived")
-    assert (await agent.client.get(path)).status_code == 200
+        refused = await who.client.request(method, path + below, json=body)
+        assert (refused.status_code, refused.json()["code"]) == (409, "board_archived"), below
+    assert (await customer.client.get(path)).status_code == 200
+    assert (await agent.client.delete(f"{path}/subscription")).status_code == 204, "who leaves may"

@@ -175,7 +175,7 @@ class FeatureRequestController(Controller):
         opt=documented(
             raises=[
                 *(RequestNotFoundError, RequestMergedError, UnknownBoardError, BoardArchivedError),
-                PermissionDeniedError,
+                *(PermissionDeniedError, RequestExistsError),
             ]
         ),
     )

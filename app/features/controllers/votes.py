@@ -67,7 +67,7 @@ class FeatureVoteController(Controller):
         "/vote",
         operation_id="unvote_feature_request",
         status_code=200,
-        opt=documented(raises=[RequestNotFoundError, PersonRequiredError]),
+        opt=documented(raises=[RequestNotFoundError, PersonRequiredError, BoardArchivedError]),
     )
     async def unvote_feature_request(
         self,
@@ -126,7 +126,7 @@ class FeatureVoteController(Controller):
         "/votes/{person_id:uuid}",
         operation_id="unvote_for_person",
         status_code=200,
-        opt=documented(raises=[RequestNotFoundError]),
+        opt=documented(raises=[RequestNotFoundError, BoardArchivedError]),
     )
     async def unvote_for_person(
         self,

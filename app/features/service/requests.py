@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import UNSET
-from sqlalchemy import Select, exists, select, update
+from sqlalchemy import Select, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -127,7 +127,7 @@ async def change(
 
     Authors change the words of what is open and has no other voters. Errors: ``RequestNotFoundError``,
     ``VersionMismatchError``, ``RequestMergedError``, ``PermissionDeniedError``, ``UnknownBoardError``,
-    ``BoardArchivedError``.
+    ``BoardArchivedError``, ``RequestExistsError``.
     """
     request = await lock(session, request_id, principal=actor)
     expected.check(request.version)
@@ -142,6 +142,7 @@ async def change(
     moves = values.get("board_id", request.board_id) != request.board_id
     if moves:
         await boards.known(session, values["board_id"], principal=actor)
+        await _check_free(session, request, values["board_id"])
     changed = await apply(session, request, values, actor=actor)
     if moves:
         await session.execute(
@@ -200,6 +201,15 @@ def _check_may(request: Request, values: Mapping[str, Any], actor: Principal) ->
         raise PermissionDeniedError("Authors change the title and the body of their own requests.")
     if request.status != FeatureStatus.open or request.votes > 1 or request.locked_at is not None:
         raise PermissionDeniedError("Others voted for this already, or the staff took it up.")
+
+
+async def _check_free(session: AsyncSession, request: Request, board_id: UUID) -> None:
+    """What moves to another board brings its external ids there: ``RequestExistsError``."""
+    group = or_(Request.id == request.id, Request.merged_into_id == request.id)
+    names = select(Request.external_id).where(group, Request.external_id.is_not(None))
+    taken = select(Request.id).where(Request.board_id == board_id, Request.external_id.in_(names))
+    if await session.scalar(taken.limit(1)) is not None:
+        raise RequestExistsError("That board has a request with this external id.")
 
 
 def cleaned(values: Mapping[str, Any]) -> dict[str, Any]:

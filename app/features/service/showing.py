@@ -13,6 +13,7 @@ from app.conversations.rendering import render
 from app.features.constants import FeatureStatus, Origin
 from app.features.models import VOTERS, Board, Comment, Request
 from app.features.schemas.requests import FeatureRequestView, RequestBrief
+from app.features.service.access import requests_of
 from app.features.service.comments import comments_of
 from app.features.utils.numbers import REQUESTS
 from app.identity.principal import Principal
@@ -29,7 +30,7 @@ async def show_all(
     """Requests as a caller sees them, or everybody; in some queries however many there are."""
     roots = {each.id: each.merged_into_id or each.id for each in requests}
     boards = await _boards(session, {each.board_id for each in requests})
-    targets = await _briefs(session, {each.merged_into_id for each in requests} - {None})
+    targets = await _briefs(session, {each.merged_into_id for each in requests} - {None}, principal)
     mine = await voted(session, set(roots.values()), principal)
     comments = await _comments(session, set(roots.values()), principal)
     merged = await _merged(session, list(roots))
@@ -68,8 +69,12 @@ async def _boards(session: AsyncSession, board_ids: set[UUID]) -> dict[UUID, Boa
     return {each.id: each for each in found}
 
 
-async def _briefs(session: AsyncSession, request_ids: set[UUID | None]) -> dict[UUID, RequestBrief]:
-    found = await session.scalars(select(Request).where(Request.id.in_(request_ids)))
+async def _briefs(
+    session: AsyncSession, request_ids: set[UUID | None], principal: Principal | None
+) -> dict[UUID, RequestBrief]:
+    """Those that the caller may see: a target may be hidden from who sees what was merged into it."""
+    statement = select(Request).where(Request.id.in_(request_ids), requests_of(principal))
+    found = await session.scalars(statement)
     return {each.id: brief(each) for each in found}
 
 

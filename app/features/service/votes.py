@@ -55,9 +55,11 @@ async def cast(
 async def withdraw(session: AsyncSession, request_id: UUID, person_id: UUID, *, actor: Principal) -> Request:
     """Take a person's vote back from the whole group, and the subscriptions that came with it; the root.
 
-    Again changes nothing; a closed request lets voters go. Errors: ``RequestNotFoundError``.
+    Again changes nothing; a closed request lets voters go. Errors: ``RequestNotFoundError``,
+    ``BoardArchivedError``.
     """
     root = await lock_root(session, request_id, principal=actor)
+    await boards.check_active(session, root.board_id)
     mine = members(root.id)
     gone = await session.execute(
         delete(Vote).where(Vote.person_id == person_id, Vote.request_id.in_(mine)).returning(Vote.request_id)
