@@ -21,6 +21,7 @@ from app.features.service.notices.mailing import mail_due
 from app.features.utils.digests import next_daily, next_weekly
 from app.identity import Principal, PrincipalKind, Role
 from app.identity import service as identity
+from app.mail import service as mail
 from app.main import features_desk
 from tests.features.telling import desk_that_mails
 
@@ -236,6 +237,30 @@ async def test_a_digest_is_one_mail_of_what_is_still_wanted(caller, request_of, 
     assert title.startswith(f"{made[0]['number']} ")
     seen = (await customer.client.get("/v1/features/notices")).json()["items"]
     assert [each["request"]["id"] for each in seen] == [made[1]["id"], made[0]["id"]], "hidden is not told"
+
+
+async def test_who_unsubscribes_by_the_mails_link_is_told_on_the_web_alone(caller, request_of, database):
+    agent, customer = await caller("agent"), await caller()
+    made, address = await request_of(agent), f"{uuid4()}@crowd.example"
+    await customer.client.put(f"{REQUESTS}/{made['id']}/subscription", json={"comments": True})
+    desk = desk_that_mails(database.settings)
+    async with database.session() as session:
+        addressed = text("update person set email = :to where id = :id")
+        await session.execute(addressed, {"id": customer.person_id, "to": address})
+
+    async def tell():
+        await agent.client.post(f"{REQUESTS}/{made['id']}/comments", json={"body": "News."})
+        await mail_due(database, desk)
+        async with database.session() as session:
+            rows = text("select status, scope from outgoing_mail where recipient = :to order by id")
+            return [tuple(each) for each in await session.execute(rows, {"to": address})]
+
+    assert await tell() == [("queued", "features")]
+    async with database.session() as session:
+        link = text("select id from outgoing_mail where recipient = :to")  # what its link stands for
+        await mail.unsubscribe(session, await session.scalar(link, {"to": address}))
+    assert await tell() == [("queued", "features"), ("suppressed", "features")]
+    assert len((await customer.client.get("/v1/features/notices")).json()["items"]) == 2
 
 
 async def test_notices_are_marked_and_are_nobody_elses(caller, request_of):

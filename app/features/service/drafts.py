@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import jobs
 from app.database import Database
 from app.events import Subject
+from app.exceptions import DatabaseUnavailableError, TrideskError
 from app.features.desk import Desk
 from app.features.models import Release, ReplyDraft, Request
 from app.features.service.links import linked
@@ -81,13 +82,24 @@ async def write_one(database: Database, desk: Desk, release_id: UUID) -> bool:
         draft = await session.scalar(claim)
         if draft is None:
             return False
-        outcome = await _write(session, desk, draft)
-        written = outcome is Pointing.done
+        reason = await _tried(session, desk, draft)
         mine = (ReplyDraft.release_id == release_id, ReplyDraft.subject_type == draft.subject_type)
         done = update(ReplyDraft).where(*mine, ReplyDraft.subject_id == draft.subject_id)
-        state = {"state": "drafted"} if written else {"state": "skipped", "reason": outcome}
+        state = {"state": "drafted"} if reason is None else {"state": "skipped", "reason": reason}
         await session.execute(done.values(state))
     return True
+
+
+async def _tried(session: AsyncSession, desk: Desk, draft: ReplyDraft) -> str | None:
+    """Why it could not be written: one case that cannot take a note keeps no other from getting one."""
+    try:
+        async with session.begin_nested():
+            outcome = await _write(session, desk, draft)
+    except DatabaseUnavailableError:
+        raise
+    except TrideskError as error:
+        return error.code
+    return None if outcome is Pointing.done else outcome
 
 
 async def _write(session: AsyncSession, desk: Desk, draft: ReplyDraft) -> Pointing:
