@@ -52,7 +52,9 @@ class Operations:
             )
         bodies = _bodies(handler, declaration)
         if bodies:
-            operation["requestBody"] = self._request_body(bodies, declaration)
+            body = handler.parsed_fn_signature.parameters.get("data")
+            content = self._request_body(bodies, declaration)
+            operation["requestBody"] = {"required": body is None or not body.has_default, "content": content}
         responses = {str(handler.status_code): self._success(operation, handler, declaration)}
         in_path = any(each["in"] == "path" for each in parameters)
         for status, kinds in errors_of(handler, has_path_parameters=in_path, has_body=bool(bodies)).items():
@@ -131,7 +133,7 @@ class Operations:
                     content[media_type]["schema"], self.components.schemas
                 )
                 content[media_type]["example"] = example
-        return {"required": True, "content": content}
+        return content
 
     def _success(self, operation: Node, handler: HTTPRouteHandler, declaration: Declaration) -> Node:
         generated = operation["responses"][str(handler.status_code)]

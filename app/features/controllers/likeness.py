@@ -46,6 +46,7 @@ Query = Annotated[
 ]
 Hits = Annotated[int, QueryParameter(name="limit", ge=1, le=100, description="At most so many.")]
 ClusterFilter = Annotated[list[ClusterStatus] | None, several("status", "What became of them.")]
+ALL_OF_THEM = FeatureClusterMerge()  # what no body says
 DECIDING = [ClusterNotFoundError, ClusterDecidedError]
 
 
@@ -149,10 +150,10 @@ class FeatureDuplicatesController(Controller):
         self,
         *,
         cluster_id: FromPath[UUID],
-        data: JSONBody[FeatureClusterMerge],
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
         expected: NamedDependency[Expected],
+        data: JSONBody[FeatureClusterMerge] = ALL_OF_THEM,
     ) -> FeatureClusterView:
         """Merge a cluster into the request with the most votes, or as told."""
         merged = await clusters.merge(

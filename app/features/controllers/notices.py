@@ -27,6 +27,8 @@ from app.preconditions import Expected
 
 ReadFilter = Annotated[bool | None, QueryParameter(name="read", description="Read or not.")]
 
+ALL_OF_THEM = FeatureNoticesRead()  # what no body says
+
 
 class FeatureNoticeController(Controller):
     """Notices."""
@@ -90,9 +92,9 @@ class FeatureNoticeController(Controller):
     )
     async def read_feature_notices(
         self,
-        data: JSONBody[FeatureNoticesRead],
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
+        data: JSONBody[FeatureNoticesRead] = ALL_OF_THEM,
     ) -> FeatureNoticesMarked:
         """Mark all notices read, or those made before a time."""
         marked = await reading.mark_all(session, principal=principal, before=data.before)

@@ -41,6 +41,8 @@ CASTING = [
     BoardArchivedError,
 ]
 
+WITHOUT_SOURCE, USUAL = VoteGiven(), FeatureSubscription()  # what no body says
+
 
 class FeatureVoteController(Controller):
     """Votes."""
@@ -111,7 +113,7 @@ class FeatureVoteController(Controller):
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
         features: NamedDependency[Desk],
-        data: JSONBody[VoteGiven],
+        data: JSONBody[VoteGiven] = WITHOUT_SOURCE,
     ) -> VoteView:
         """Vote on behalf of a customer, with the ticket or case in which they asked. Again does nothing."""
         _check_own(principal, person_id)
@@ -163,9 +165,9 @@ class FeatureVoteController(Controller):
     async def set_feature_subscription(
         self,
         request_id: FromPath[UUID],
-        data: JSONBody[FeatureSubscription],
         session: NamedDependency[AsyncSession],
         principal: NamedDependency[Principal],
+        data: JSONBody[FeatureSubscription] = USUAL,
     ) -> FeatureSubscription:
         """Say what to be told of a request; no vote changes it afterwards."""
         found = await subscriptions.subscribe(
