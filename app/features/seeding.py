@@ -76,7 +76,7 @@ async def _request(
         values["planned_for"] = date.fromisoformat(told["planned_for"])
     author = company.as_(told["author"])
     made = await requests.insert_one(
-        session, board, requests.cleaned(values), author_id=author.person_id, actor=author, at=at
+        session, board, await requests.cleaned(values), author_id=author.person_id, actor=author, at=at
     )
     for each in told["voters"]:
         voter = company.as_(each)

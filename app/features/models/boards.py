@@ -90,6 +90,7 @@ class Request(Identified, Timestamped, Base):
     board_id: Mapped[UUID] = mapped_column(ForeignKey("feature_board.id"))
     title: Mapped[str]
     body: Mapped[str] = mapped_column(Text, server_default="")
+    body_html: Mapped[str] = mapped_column(Text, server_default="")
     status: Mapped[str] = mapped_column(server_default="open")
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=EMPTY_ARRAY)
     origin: Mapped[str] = mapped_column(server_default="api")

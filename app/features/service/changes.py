@@ -23,7 +23,7 @@ from app.identity.principal import Principal
 FRESH = {"populate_existing": True}
 # FOR NO KEY UPDATE: what refers to a locked request (a vote, a comment) need not wait for it.
 EXCLUSIVE = {"key_share": True}
-TEXTS = frozenset({"title", "body"})
+TEXTS = frozenset({"title", "body", "body_html"})
 STAFF_FIELDS = frozenset({"external_id", "split_from_id"})
 
 
@@ -80,7 +80,7 @@ async def change(
     after = {name: getattr(request, name) for name in changed if name not in TEXTS}
     after |= {"version": request.version} | dict(told or {})
     if TEXTS & changed.keys():
-        after["rewritten"] = sorted(TEXTS & changed.keys())
+        after["rewritten"] = sorted({"title", "body"} & changed.keys())
     await record(session, type, request, actor=actor, before=before, after=after)
     return request
 

@@ -16,8 +16,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.conversations.constants import BodyFormat
-from app.conversations.rendering import render
 from app.exceptions import PermissionDeniedError
 from app.features.constants import COMMENTS_MAX, CommentKind
 from app.features.exceptions import (
@@ -34,6 +32,7 @@ from app.features.service.access import requests_of
 from app.features.service.changes import change, record
 from app.features.service.groups import lock_root, members
 from app.features.service.people import check_person, own_id
+from app.features.service.texts import rendered
 from app.identity.principal import Principal
 from app.listing import Listing
 from app.preconditions import ANYTHING, Expected
@@ -153,7 +152,7 @@ async def edit(
     if body is not UNSET:
         _check_author(comment, actor)
         _check_unlocked(root, actor)
-        values |= _words(body) | {"edited_at": at}
+        values |= await _words(body) | {"edited_at": at}
         if not actor.is_staff and await _is_moderated(session, root):
             values["approved_at"] = None
     if {approved, hidden, official} != {UNSET} and not actor.is_staff:
@@ -207,7 +206,7 @@ async def _insert(
     kind: CommentKind,
 ) -> Comment:
     waits = not actor.is_staff and await _is_moderated(session, root)
-    values = _words(body) | {
+    values = await _words(body) | {
         "request_id": root.id,
         "parent_id": parent_id,
         "author_id": actor.person_id,
@@ -316,11 +315,11 @@ def _check_author(comment: Comment, actor: Principal) -> None:
         raise PermissionDeniedError("Only its author does this to a comment.")
 
 
-def _words(body: str) -> dict[str, str]:
-    rendered = render(body, BodyFormat.markdown)
-    if not rendered.text.strip():
+async def _words(body: str) -> dict[str, str]:
+    words = await rendered(body)
+    if not words.text.strip():
         raise EmptyCommentError("Write something that can be shown.", field="body")
-    return {"body": rendered.raw, "body_html": rendered.html}
+    return {"body": words.raw, "body_html": words.html}
 
 
 def _is_shown(comment: Comment) -> bool:

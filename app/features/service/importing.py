@@ -89,7 +89,7 @@ async def _make(
     if given.status is FeatureStatus.shipped:
         values["shipped_at"] = at or datetime.now(UTC)
     made = await requests.insert_one(
-        session, board, requests.cleaned(values), author_id=author_id, actor=actor, at=at
+        session, board, await requests.cleaned(values), author_id=author_id, actor=actor, at=at
     )
     voters = {found[each.lower()] for each in given.voter_emails} - {None, author_id}
     for person_id in sorted(voters, key=str):

@@ -179,6 +179,7 @@ async def _empty(session: AsyncSession, request: Request) -> None:
         .values(
             title=ERASED,
             body="",
+            body_html="",
             author_id=None,
             external_id=None,
             version=Request.version + 1,

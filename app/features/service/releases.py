@@ -16,8 +16,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import events
-from app.conversations.constants import BodyFormat
-from app.conversations.rendering import render
 from app.events import Subject
 from app.features.constants import RELEASE_TYPE, FeatureStatus, NoticeKind, ReleaseStatus
 from app.features.desk import Desk
@@ -32,6 +30,7 @@ from app.features.service import boards, drafts, notices, subscriptions, transit
 from app.features.service.access import releases_of, requests_of
 from app.features.service.changes import lock
 from app.features.service.groups import one_at_a_time
+from app.features.service.texts import rendered
 from app.identity.principal import Principal
 from app.listing import Listing, any_of
 from app.preconditions import ANYTHING, Expected
@@ -76,7 +75,7 @@ async def create(
     """A draft. ``UnknownBoardError``, ``BoardArchivedError``, ``UnknownRequestError``,
     ``DifferentBoardError``."""
     await boards.known(session, board_id, principal=actor)
-    values = _words({"title": title, "body": body, "label": label})
+    values = await _words({"title": title, "body": body, "label": label})
     values |= {"board_id": board_id, "created_by": actor.person_id}
     made = (await session.scalars(insert(Release).values(values).returning(Release))).one()
     await _put(session, made, await _roots(session, made, request_ids, principal=actor))
@@ -100,7 +99,7 @@ async def change(
     if request_ids is not None:
         _check_draft(release)
         await _put(session, release, await _roots(session, release, request_ids, principal=actor))
-    return await _change(session, release, _words(values), actor=actor, type="feature_release.updated")
+    return await _change(session, release, await _words(values), actor=actor, type="feature_release.updated")
 
 
 async def remove(
@@ -213,15 +212,15 @@ async def _record(
     await events.record(session, type, subject=subject, actor=actor, before=before, after=after)
 
 
-def _words(values: Mapping[str, Any]) -> dict[str, Any]:
+async def _words(values: Mapping[str, Any]) -> dict[str, Any]:
     """As they are kept: without card numbers, the body also as HTML."""
     kept = dict(values)
     for name in ("title", "label"):
         if kept.get(name) is not None:
             kept[name] = redact(kept[name]).strip()
     if "body" in kept:
-        rendered = render(kept["body"], BodyFormat.markdown)
-        kept |= {"body": rendered.raw, "body_html": rendered.html}
+        body = await rendered(kept["body"])
+        kept |= {"body": body.raw, "body_html": body.html}
     return kept
 
 

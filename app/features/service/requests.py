@@ -20,9 +20,10 @@ from app.features.exceptions import RequestExistsError
 from app.features.models import VOTERS, Board, Request
 from app.features.service import boards, likeness, votes
 from app.features.service.access import requests_of
+from app.features.service.changes import TEXTS, check_unmerged, lock, record
 from app.features.service.changes import change as apply
-from app.features.service.changes import check_unmerged, lock, record
 from app.features.service.people import check_person
+from app.features.service.texts import rendered
 from app.identity.principal import Principal
 from app.listing import Listing, any_of, within
 from app.preconditions import ANYTHING, Expected
@@ -72,7 +73,7 @@ async def create(
     ):
         raise PermissionDeniedError("Only staff set the author, tags, date and external id of a request.")
     author_id = given.pop("author_id", None) or (None if actor.person_id is None else actor.person_id)
-    values = cleaned(given)
+    values = await cleaned(given)
     instead = await likeness.check_new(  # before anything is locked: it may take a while
         session,
         desk,
@@ -110,7 +111,7 @@ async def insert_one(
     made = (await session.scalars(inserted)).one_or_none()
     if made is None:
         raise RequestExistsError("This board has a request with this external id.")
-    told = {name: value for name, value in row.items() if name not in ("title", "body") and value is not None}
+    told = {name: value for name, value in row.items() if name not in TEXTS and value is not None}
     told |= {"number": made.number, "status": made.status, "version": made.version}
     await record(session, "feature_request.created", made, actor=actor, after=told)
     if author_id is not None:
@@ -132,7 +133,7 @@ async def change(
     request = await lock(session, request_id, principal=actor)
     expected.check(request.version)
     check_unmerged(request)
-    values = cleaned({name: value for name, value in given.items() if value is not UNSET})
+    values = await cleaned({name: value for name, value in given.items() if value is not UNSET})
     _check_may(request, values, actor)
     await boards.check_active(session, request.board_id)
     at = datetime.now(UTC)
@@ -212,12 +213,14 @@ async def _check_free(session: AsyncSession, request: Request, board_id: UUID) -
         raise RequestExistsError("That board has a request with this external id.")
 
 
-def cleaned(values: Mapping[str, Any]) -> dict[str, Any]:
+async def cleaned(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values of a request as they are kept: without card numbers, tags in lower case."""
     kept = dict(values)
-    kept |= {name: redact(kept[name]) for name in ("title", "body") if name in kept}
     if "title" in kept:
-        kept["title"] = kept["title"].strip()
+        kept["title"] = redact(kept["title"]).strip()
+    if "body" in kept:
+        body = await rendered(kept["body"])
+        kept |= {"body": body.raw, "body_html": body.html}
     if "tags" in kept:
         kept["tags"] = sorted({redact(each).strip().lower() for each in kept["tags"]})
     return kept

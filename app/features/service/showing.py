@@ -8,8 +8,6 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.conversations.constants import BodyFormat
-from app.conversations.rendering import render
 from app.features.constants import FeatureStatus, Origin
 from app.features.models import VOTERS, Board, Comment, Request
 from app.features.schemas.requests import FeatureRequestView, RequestBrief
@@ -127,7 +125,7 @@ def _view(
         board_id=request.board_id,
         title=request.title,
         body=request.body,
-        body_html=render(request.body, BodyFormat.markdown).html,
+        body_html=request.body_html,
         status=FeatureStatus(request.status),
         label=label,
         tags=list(request.tags),

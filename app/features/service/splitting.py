@@ -47,7 +47,9 @@ async def split(
         "split_from_id": root.id,
         "approved_at": datetime.now(UTC),
     }
-    made = await requests.insert_one(session, board, requests.cleaned(values), author_id=None, actor=actor)
+    made = await requests.insert_one(
+        session, board, await requests.cleaned(values), author_id=None, actor=actor
+    )
     for person_id, voted_at in sorted(dates.items()):
         await votes.put(session, made, person_id, actor=actor, at=voted_at)
     if dates and not keep_votes:

@@ -110,6 +110,7 @@ create table feature_request (
     board_id uuid not null,
     title varchar not null,
     body text default '' not null,
+    body_html text default '' not null,
     status varchar default 'open' not null,
     tags text[] default '{}' not null,
     origin varchar default 'api' not null,
