@@ -16,7 +16,8 @@ from litestar import Request
 
 from app.exceptions import InvalidError, TrideskError
 
-ETAG = "etag"  # key of a handler's opt
+ETAG = "etag"  # keys of a handler's opt
+CONDITIONAL = "conditional"
 ANY = "*"
 WEAK = "W/"
 LIST_MAX = 1000  # characters of If-Match

@@ -18,7 +18,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.exceptions import InvalidError, UnsupportedMediaError
 from app.logs import request_id
-from app.preconditions import ETAG, etag_of, is_unmodified
+from app.preconditions import CONDITIONAL, ETAG, etag_of, is_unmodified
 
 logger = logging.getLogger("app.access")
 
@@ -159,7 +159,8 @@ class _Finished:
         tag = etag_of(content) if request.route_handler.opt.get(ETAG, True) else None
         if tag is not None:
             self._response.headers.setdefault("ETag", tag)
-            if request.method == "GET" and is_unmodified(request, tag):
+            is_conditional = request.method == "GET" and request.route_handler.opt.get(CONDITIONAL, True)
+            if is_conditional and is_unmodified(request, tag):
                 return ASGIResponse(status_code=304, headers={"ETag": tag})
         answer = self._response.to_asgi_response(request=request, **options)
         request.scope["state"][CONTENT] = content

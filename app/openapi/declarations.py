@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from app.exceptions import DatabaseUnavailableError, TrideskError, UnavailableError
 from app.idempotency.constants import REQUIRED, RETURNS_SECRET
 from app.listing import Listing
-from app.preconditions import ETAG
+from app.preconditions import CONDITIONAL, ETAG
 
 OPT = "documented"
 
@@ -39,6 +39,7 @@ def documented(
     idempotency_required: bool = False,
     returns_secret: bool = False,
     etag: bool = True,
+    conditional: bool = True,
 ) -> dict[str, Any]:
     """A handler's ``opt``: ``@post("/", opt=documented(raises=[CollectionExistsError]))``.
 
@@ -48,7 +49,8 @@ def documented(
     fields' examples. ``headers``: name to description, of the successful response. ``listing``: what a list
     sorts by. ``idempotency_required``: a POST that is refused without an ``Idempotency-Key``.
     ``returns_secret``: its answer is stored without its body. ``etag=False``: the ``version`` of what it
-    returns is not the one that changes with every change.
+    returns is not the one that changes with every change. ``conditional=False``: it also tells of things
+    that this ``version`` does not count, such as votes, so that a GET is always answered in full.
     """
     declaration = Declaration(
         raises=tuple(raises),
@@ -63,6 +65,7 @@ def documented(
         REQUIRED: idempotency_required,
         RETURNS_SECRET: returns_secret,
         ETAG: etag,
+        CONDITIONAL: conditional,
     }
 
 

@@ -20,7 +20,7 @@ from app.idempotency.exceptions import (
     ReplayErasedError,
     ReplayHasSecretError,
 )
-from app.preconditions import ETAG, Expected, VersionMismatchError
+from app.preconditions import CONDITIONAL, ETAG, Expected, VersionMismatchError
 
 Node = dict[str, Any]
 NATURAL = {"type": "integer", "minimum": 0}
@@ -98,7 +98,8 @@ def parameters_of(handler: HTTPRouteHandler, returned: Any) -> list[str]:
         names.append("IdempotencyKey")
     if takes_expected(handler):
         names.append("IfMatch")
-    if "GET" in handler.http_methods and has_etag(handler, returned):
+    is_conditional = "GET" in handler.http_methods and handler.opt.get(CONDITIONAL, True)
+    if is_conditional and has_etag(handler, returned):
         names.append("IfNoneMatch")
     return names
 

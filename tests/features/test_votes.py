@@ -48,6 +48,19 @@ async def test_a_vote_is_never_a_toggle(caller, agent, request_of):
         assert (await vote(customer, made, "DELETE")).json()["votes"] == 1
 
 
+async def test_who_reads_again_sees_the_votes_that_came(caller, agent, request_of):
+    """A vote changes no version, so that it is in nobody's way, and yet nobody is told that all is as it was."""
+    customer, made = await caller(), await request_of(agent)
+    first = await customer.client.get(f"{REQUESTS}/{made['id']}")
+    await vote(customer, made)
+    headers = {"If-None-Match": first.headers["etag"]}
+    again = await customer.client.get(f"{REQUESTS}/{made['id']}", headers=headers)
+    assert (again.status_code, again.json()["votes"]) == (200, 2)
+    kept = {"If-Match": first.headers["etag"]}
+    changed = await agent.client.patch(f"{REQUESTS}/{made['id']}", json={"tags": ["x"]}, headers=kept)
+    assert changed.status_code == 200, "nor does a vote get in the way of a change"
+
+
 async def test_customers_vote_for_themselves_alone(caller, agent, request_of):
     customer, other, made = await caller(), await caller(), await request_of(agent)
     own, others = (f"votes/{each.person_id}" for each in (customer, other))

@@ -127,7 +127,7 @@ class FeatureDuplicatesController(Controller):
     @get(
         "/{cluster_id:uuid}",
         operation_id="get_feature_duplicates",
-        opt=documented(raises=[ClusterNotFoundError]),
+        opt=documented(raises=[ClusterNotFoundError], conditional=False),
     )
     async def get_feature_duplicates(
         self, cluster_id: FromPath[UUID], session: NamedDependency[AsyncSession]

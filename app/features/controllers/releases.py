@@ -88,7 +88,7 @@ class FeatureReleaseController(Controller):
     @get(
         "/{release_id:uuid}",
         operation_id="get_feature_release",
-        opt=documented(raises=[ReleaseNotFoundError]),
+        opt=documented(raises=[ReleaseNotFoundError], conditional=False),
     )
     async def get_feature_release(
         self,

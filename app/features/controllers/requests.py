@@ -157,7 +157,7 @@ class FeatureRequestController(Controller):
     @get(
         "/{request_id:uuid}",
         operation_id="get_feature_request",
-        opt=documented(raises=[RequestNotFoundError]),
+        opt=documented(raises=[RequestNotFoundError], conditional=False),
     )
     async def get_feature_request(
         self,
