@@ -49,7 +49,7 @@ async def test_a_vote_is_never_a_toggle(caller, agent, request_of):
 
 
 async def test_who_reads_again_sees_the_votes_that_came(caller, agent, request_of):
-    """A vote changes no version, so that it is in nobody's way, and yet nobody is told that all is as it was."""
+    """A vote changes no version, and is in nobody's way; yet nobody is told that all is as it was."""
     customer, made = await caller(), await request_of(agent)
     first = await customer.client.get(f"{REQUESTS}/{made['id']}")
     await vote(customer, made)

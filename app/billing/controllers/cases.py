@@ -145,7 +145,11 @@ class BillingCaseController(Controller):
             session, asked, principal=principal, sort=sort, total=total, limit=limit, cursor=cursor
         )
 
-    @get("/{case_id:uuid}", operation_id="get_billing_case", opt=documented(raises=[CaseNotFoundError]))
+    @get(
+        "/{case_id:uuid}",
+        operation_id="get_billing_case",
+        opt=documented(raises=[CaseNotFoundError], conditional=False),
+    )
     async def get_billing_case(
         self,
         case_id: FromPath[UUID],

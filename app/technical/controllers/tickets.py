@@ -155,7 +155,11 @@ class TicketController(Controller):
             session, asked, principal=principal, sort=sort, total=total, limit=limit, cursor=cursor
         )
 
-    @get("/{ticket_id:uuid}", operation_id="get_ticket", opt=documented(raises=[TicketNotFoundError]))
+    @get(
+        "/{ticket_id:uuid}",
+        operation_id="get_ticket",
+        opt=documented(raises=[TicketNotFoundError], conditional=False),
+    )
     async def get_ticket(
         self,
         ticket_id: FromPath[UUID],
