@@ -8,6 +8,9 @@ from uuid import uuid4
 
 import pytest
 
+from app.database import Database
+from app.matching import Vectors
+from app.rag.runtime import Rag
 from tests.callers import MakeCaller
 
 MakeBoard = Callable[..., Awaitable[dict[str, Any]]]
@@ -43,3 +46,15 @@ def request_of(board: MakeBoard) -> MakeRequest:
         return made
 
     return make
+
+
+@pytest.fixture
+def word() -> str:
+    """A word of this test alone: the database has other tests' requests."""
+    return f"zq{uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def embedded(database: Database, rag: Rag) -> Callable[[], Awaitable[int]]:
+    """``await embedded()``: every request has its vector, as the worker's job sees to."""
+    return Vectors(database, rag.embeds).sweep

@@ -182,24 +182,23 @@ async def _look(database: Database, desk: Desk) -> Pairs:
 
 
 async def _store(session: AsyncSession, pairs: Pairs) -> int:
-    standing, refused = await _open(session), await _dismissed(session)
+    locked, standing = await _open(session)
     merged = set(await session.scalars(select(Request.id).where(Request.merged_into_id.is_not(None))))
-    kept = {pair: p for pair, p in pairs.items() if pair not in refused and not pair & merged}
-    ordered = sorted((one, other) for one, other in map(sorted, kept))
-    wanted = {frozenset(each) for each in clusters(ordered)}
-    gone = [cluster_id for ids, cluster_id in standing.items() if ids not in wanted]
-    await session.execute(delete(Cluster).where(Cluster.id.in_(gone)))
-    for ids in sorted(wanted, key=sorted):
+    likeliest_first = sorted(
+        (pair for pair in pairs if not pair & merged), key=lambda pair: (-pairs[pair], sorted(pair))
+    )
+    found = clusters(((min(pair), max(pair)) for pair in likeliest_first), apart=await _dismissed(session))
+    wanted = [frozenset(each) for each in found]
+    kept = {standing[ids] for ids in wanted if ids in standing}
+    await session.execute(delete(Cluster).where(Cluster.id.in_(locked - kept)))
+    likelihoods = _likelihoods(pairs, wanted)
+    for ids in wanted:
         cluster_id = standing.get(ids)
         if cluster_id is None:
             made = insert(Cluster).values(status=ClusterStatus.open).returning(Cluster.id)
             cluster_id = (await session.execute(made)).scalar_one()
         rows = [
-            {
-                "cluster_id": cluster_id,
-                "request_id": each,
-                "probability": max(p for pair, p in kept.items() if each in pair),
-            }
+            {"cluster_id": cluster_id, "request_id": each, "probability": likelihoods[each]}
             for each in sorted(ids)
         ]
         row = insert(ClusterMember)
@@ -209,22 +208,37 @@ async def _store(session: AsyncSession, pairs: Pairs) -> int:
     return len(wanted)
 
 
-async def _dismissed(session: AsyncSession) -> set[frozenset[UUID]]:
+def _likelihoods(pairs: Pairs, wanted: Sequence[frozenset[UUID]]) -> dict[UUID, float]:
+    """Of each member that it is one with another of its cluster."""
+    cluster_of = {each: ids for ids in wanted for each in ids}
+    found: dict[UUID, float] = {}
+    for pair, probability in pairs.items():
+        for each in pair:
+            if pair <= cluster_of.get(each, frozenset()):
+                found[each] = max(probability, found.get(each, 0.0))
+    return found
+
+
+async def _dismissed(session: AsyncSession) -> list[tuple[UUID, UUID]]:
     """Pairs that somebody said are none."""
-    return {
-        frozenset(pair)
-        for ids in await _members_by(session, ClusterStatus.dismissed)
-        for pair in combinations(sorted(ids), 2)
-    }
+    groups = (await _members_by(session, ClusterStatus.dismissed)).values()
+    return [pair for ids in groups for pair in combinations(sorted(ids), 2)]
 
 
-async def _open(session: AsyncSession) -> dict[frozenset[UUID], UUID]:
-    """Open clusters by their members, locked: who decides one waits, or had decided it before."""
-    await session.execute(select(Cluster.id).where(Cluster.status == ClusterStatus.open).with_for_update())
-    return await _members_by(session, ClusterStatus.open)
+async def _open(session: AsyncSession) -> tuple[set[UUID], dict[frozenset[UUID], UUID]]:
+    """Open clusters, locked: who decides one waits, or had decided it before. Their ids, and one by its
+    members: when a decision was taken back there may be a second one of the same."""
+    open_ones = select(Cluster.id).where(Cluster.status == ClusterStatus.open).order_by(Cluster.id)
+    locked = set(await session.scalars(open_ones.with_for_update()))
+    members_by = await _members_by(session, ClusterStatus.open)
+    standing: dict[frozenset[UUID], UUID] = {}
+    for cluster_id in sorted(locked & members_by.keys()):
+        standing.setdefault(members_by[cluster_id], cluster_id)
+    return locked, standing
 
 
-async def _members_by(session: AsyncSession, status: ClusterStatus) -> dict[frozenset[UUID], UUID]:
+async def _members_by(session: AsyncSession, status: ClusterStatus) -> dict[UUID, frozenset[UUID]]:
+    """Who is in each cluster of a status."""
     found: dict[UUID, set[UUID]] = {}
     statement = (
         select(ClusterMember.cluster_id, ClusterMember.request_id)
@@ -233,7 +247,7 @@ async def _members_by(session: AsyncSession, status: ClusterStatus) -> dict[froz
     )
     for cluster_id, request_id in await session.execute(statement):
         found.setdefault(cluster_id, set()).add(request_id)
-    return {frozenset(ids): cluster_id for cluster_id, ids in found.items()}
+    return {cluster_id: frozenset(ids) for cluster_id, ids in found.items()}
 
 
 async def _unmerged(session: AsyncSession, cluster: Cluster) -> Sequence[Request]:
