@@ -155,7 +155,7 @@ class FeatureDuplicatesController(Controller):
         expected: NamedDependency[Expected],
         data: JSONBody[FeatureClusterMerge] = ALL_OF_THEM,
     ) -> FeatureClusterView:
-        """Merge a cluster into the request with the most votes, or as told."""
+        """Merge a cluster into its unfinished request with the most votes, or as told."""
         merged = await clusters.merge(
             session,
             cluster_id,

@@ -80,7 +80,7 @@ async def merge(
     request_ids: Sequence[UUID] | None = None,
     expected: Expected = ANYTHING,
 ) -> Cluster:
-    """Merge the members, or those named, into one: the one with the most votes unless told.
+    """Merge the members, or those named, into one: the unfinished one with the most votes, unless told.
 
     Errors: ``ClusterNotFoundError``, ``VersionMismatchError``, ``ClusterDecidedError`` (also when nothing is
     left to merge), ``UnknownRequestError`` (no unmerged member), and those of ``merging.merge``.
@@ -95,7 +95,7 @@ async def merge(
     chosen = set(left if request_ids is None else request_ids) | ({into} if into else set())
     if len(chosen) < 2:
         raise ClusterDecidedError("There is nothing left to merge.", status=cluster.status)
-    target_id = into or min(chosen, key=lambda each: (-left[each].votes, left[each].number))
+    target_id = into or min(chosen, key=lambda each: _rank(left[each]))
     sources = sorted(chosen - {target_id}, key=lambda each: left[each].number)
     for source_id in sources:
         await merging.merge(session, source_id, target_id, actor=actor)
@@ -147,6 +147,11 @@ async def members(session: AsyncSession, cluster_ids: Sequence[UUID]) -> list[tu
         .order_by(Request.votes.desc(), Request.number)
     )
     return [(row[0], row[1]) for row in await session.execute(statement)]
+
+
+def _rank(request: Request) -> tuple[bool, int, int]:
+    """What is shipped or declined takes no votes: it is the target only of its like."""
+    return (request.status not in UNFINISHED, -request.votes, request.number)
 
 
 async def _look(database: Database, desk: Desk) -> Pairs:
