@@ -206,7 +206,11 @@ class Chat(Identified, Timestamped, Base):
 
 
 class Answer(Identified, Base):
-    """A question, its answer, and everything the answer was made of."""
+    """A question, its answer, and everything the answer was made of.
+
+    ``asked``: of which collections, moment and account. ``stale_since``: when a passage that it cites was
+    removed or replaced, as a trigger notes in that transaction.
+    """
 
     __tablename__ = "answer"
     __table_args__ = (
@@ -230,6 +234,8 @@ class Answer(Identified, Base):
     model: Mapped[str]
     extractive: Mapped[bool]
     prompt_hash: Mapped[str | None]
+    asked: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+    stale_since: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
@@ -268,7 +269,52 @@ class AnswerView(_Shown, frozen=True, kw_only=True):
     confidence: Annotated[float, Meta(ge=0, le=1)]
     model: Annotated[str, Meta(description="`extractive` when the sentences are quoted from the documents.")]
     extractive: bool
+    stale_since: Annotated[
+        datetime | None, Meta(description="When a passage that it cites was removed or replaced.")
+    ]
     created_at: datetime
+
+
+class AnswerNow(_Shown, frozen=True, kw_only=True):
+    """What the same question is answered with now. It is not kept."""
+
+    outcome: Outcome
+    reason: str | None
+    text: str
+    citations: list[Citation]
+    confidence: Annotated[float, Meta(ge=0, le=1)]
+    model: str
+    extractive: bool
+
+
+class ReplayedPassage(_Shown, frozen=True, kw_only=True):
+    """A passage that was evidence, or is now."""
+
+    document_id: UUID
+    version: int
+    chunk_id: UUID
+
+
+class AnswerDifference(StrEnum):
+    """In what an answer of now differs from the one that was given."""
+
+    OUTCOME = "outcome"
+    TEXT = "text"
+    CITATIONS = "citations"
+    EVIDENCE = "evidence"
+    MODEL = "model"
+
+
+class AnswerReplay(_Shown, frozen=True, kw_only=True):
+    """An answer beside what it would be now, for the one who asks for the replay."""
+
+    answer: AnswerView
+    now: AnswerNow
+    differs: Annotated[list[AnswerDifference], Meta(description="In what; empty when it is all the same.")]
+    evidence_gone: Annotated[
+        list[ReplayedPassage], Meta(description="Evidence then, by its text, and not any more.")
+    ]
+    evidence_new: Annotated[list[ReplayedPassage], Meta(description="Evidence now, that was none then.")]
 
 
 class FeedbackCreate(_Request, frozen=True, kw_only=True):

@@ -111,6 +111,12 @@ class Asking:
                 told=told,
             )
 
+    def _asked(self) -> dict[str, Any]:
+        """Of what, as an answer keeps it, so that it can be asked again."""
+        given = {"collections": self.collections, "as_of": self.as_of, "account_id": self.account_id}
+        kept: dict[str, Any] = msgspec.to_builtins({name: value for name, value in given.items() if value})
+        return kept
+
     async def _told(self, session: AsyncSession, question: str) -> Told | None:
         """What the first desk says whose rows the question is about; collections asked for are documents."""
         if self.collections is not None:
@@ -195,6 +201,7 @@ class Asking:
                 composition=composition,
                 numbering=numbering,
                 principal=self.principal,
+                asked=self._asked(),
                 chat_id=self.chat_id,
             )
             if reservation is not None:

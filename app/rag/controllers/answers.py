@@ -21,8 +21,10 @@ from app.openapi import documented
 from app.pagination import Cursor, Limit, Page
 from app.rag.exceptions import AnswerNotFoundError, ChatNotFoundError
 from app.rag.models import Chat
+from app.rag.replaying import replay
 from app.rag.runtime import Rag
 from app.rag.schemas import (
+    AnswerReplay,
     AnswerRequest,
     AnswerView,
     ChatCreate,
@@ -115,6 +117,27 @@ class AnswerController(Controller):
     ) -> AnswerView:
         """An answer given before; withheld when a document it rests on is no longer the caller's to read."""
         return await answers.get(session, answer_id, principal=principal)
+
+    @get(
+        "/{answer_id:uuid}/replay",
+        operation_id="replay_answer",
+        summary="Replay an answer",
+        opt=NO_ANSWER,
+    )
+    async def replay_answer(
+        self,
+        *,
+        answer_id: FromPath[UUID],
+        rag: NamedDependency[Rag],
+        database: NamedDependency[Database],
+        principal: NamedDependency[Principal],
+        state: State,
+    ) -> AnswerReplay:
+        """Ask the same once more, of the same collections and moment, and say what differs; nothing is kept.
+
+        It is answered from what the caller may read. Of a chat the question as it was understood is asked.
+        """
+        return await replay(database, rag, answer_id, principal=principal, records=state.records)
 
     @post(
         "/{answer_id:uuid}/feedback",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -73,6 +73,11 @@ def unmarked(text: str) -> str:
     return MARKUP.sub(r"\1 ", text)
 
 
+def text_of(composition: Composition, numbering: Numbering) -> str:
+    """What the reader reads."""
+    return numbering.text if composition.statements else abstention_text(composition)
+
+
 def abstention_text(composition: Composition) -> str:
     """What to say instead of an answer: that there is none, and what came closest."""
     if composition.reason == READER_LEFT:
@@ -92,9 +97,13 @@ async def store(
     composition: Composition,
     numbering: Numbering,
     principal: Principal,
+    asked: Mapping[str, Any] | None = None,
     chat_id: UUID | None = None,
 ) -> AnswerView:
-    """Keep an answer with everything it was made of; ``PersonDeactivatedError`` for who was erased since."""
+    """Keep an answer with everything it was made of; ``PersonDeactivatedError`` for who was erased since.
+
+    ``asked``: of what, as a replay reads it; nothing: of everything that the reader may read, now.
+    """
     await hold_person(session, principal.person_id)
     answer = Answer(
         chat_id=chat_id,
@@ -104,7 +113,8 @@ async def store(
         standalone_question=material.standalone,
         outcome=composition.outcome,
         reason=composition.reason,
-        text=numbering.text if composition.statements else abstention_text(composition),
+        text=text_of(composition, numbering),
+        asked=dict(asked or {}),
         citations=[_kept(each, numbering.owners) for each in numbering.citations],
         evidence=[_record(each) for each in composition.evidence],
         confidence=round(composition.confidence, 4),
@@ -121,13 +131,19 @@ async def store(
 
 async def get(session: AsyncSession, answer_id: UUID, *, principal: Principal) -> AnswerView:
     """One answer of the reader's own (staff: any), withheld when its sources are no longer theirs to read."""
+    answer = await row(session, answer_id, principal=principal)
+    (view,) = await show_to(session, [answer], principal=principal)
+    return view
+
+
+async def row(session: AsyncSession, answer_id: UUID, *, principal: Principal) -> Answer:
+    """An answer as it is kept; ``AnswerNotFoundError``."""
     answer = await session.scalar(
         select(Answer).where(Answer.id == answer_id, answerable_to(Answer, principal))
     )
     if answer is None:
         raise AnswerNotFoundError("No such answer.")
-    (view,) = await show_to(session, [answer], principal=principal)
-    return view
+    return answer
 
 
 async def show_to(
@@ -206,6 +222,7 @@ def show(answer: Answer, *, withheld: bool = False) -> AnswerView:
         confidence=answer.confidence,
         model=answer.model,
         extractive=answer.extractive,
+        stale_since=answer.stale_since,
         created_at=answer.created_at,
     )
 
