@@ -62,11 +62,12 @@ from app.presence import purge as purge_presence
 from app.privacy.controllers import router as privacy_router
 from app.problems import EXCEPTION_HANDLERS
 from app.rag import controllers as rag_controllers
-from app.rag.constants import INGEST_JOB
+from app.rag.constants import INGEST_JOB, UNANSWERED_JOB
 from app.rag.dependencies import provide_database, provide_rag
 from app.rag.desk import DeskAnswers
 from app.rag.runtime import Rag, open_rag
 from app.rag.service.personal import RAG_DATA
+from app.rag.service.unanswered import unanswered_handler
 from app.requests import RequestContextMiddleware, finish
 from app.sla import REAPPLY_JOB, SWEEP_SECONDS, reapply_handler, run_sweep
 from app.sla.controllers import router as sla_router
@@ -201,6 +202,7 @@ def _rag_router(settings: Settings) -> Router:
             rag_controllers.search,
             rag_controllers.AnswerController,
             rag_controllers.ChatController,
+            rag_controllers.UnansweredController,
         ],
     )
 
@@ -330,6 +332,7 @@ def make_worker(
         **extraction_handlers(settings, database),
         EMBED_JOB: vectors.handle,
         REAPPLY_JOB: reapply_handler(database),
+        UNANSWERED_JOB: unanswered_handler(database, rag.embeds),
         **technical_work.handlers(database, technical),
         **features_work.handlers(database, features),
     }

@@ -23,6 +23,7 @@ class Rating(StrEnum):
 
 PROBLEM, SOLUTION = "Problem", "Solution"  # lines above the two parts of a resolution note
 INGEST_JOB = "rag.ingest"
+UNANSWERED_JOB = "rag.unanswered"
 
 # HNSW: measured at 100,000 passages, recall@10 .992 (RETRIEVAL notes in the README).
 HNSW_M = 16

@@ -35,6 +35,18 @@ class NoteNotFoundError(NotFoundError):
     code = "resolution_note_not_found"
 
 
+class QuestionClusterNotFoundError(NotFoundError):
+    """There are no such unanswered questions."""
+
+    code = "question_cluster_not_found"
+
+
+class UnknownDocumentError(UnprocessableError):
+    """The document that the request names does not exist."""
+
+    code = "unknown_document"
+
+
 class CollectionExistsError(ConflictError):
     """A collection of that name exists."""
 

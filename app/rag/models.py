@@ -13,6 +13,7 @@ from uuid import UUID
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     ForeignKey,
     Identity,
     Index,
@@ -252,3 +253,42 @@ class Feedback(Identified, Timestamped, Base):
     rater: Mapped[UUID | None]
     rating: Mapped[str]
     comment: Mapped[str | None]
+
+
+class QuestionCluster(Identified, Base):
+    """Questions that ask for the same and were not answered, or not well; it holds no word of them.
+
+    ``document_id``: what was written since, and closes it.
+    """
+
+    __tablename__ = "question_cluster"
+    __table_args__ = (
+        CheckConstraint("status in ('open', 'closed')", name="status"),
+        CheckConstraint("(status = 'closed') = (closed_at is not null)", name="closed"),
+        Index(None, "created_at", "id"),
+        Index(None, "document_id"),
+    )
+
+    status: Mapped[str] = mapped_column(server_default="open")
+    document_id: Mapped[UUID | None] = mapped_column(ForeignKey("document.id", ondelete="SET NULL"))
+    closed_by: Mapped[UUID | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"))
+    closed_at: Mapped[datetime | None]
+    version: Mapped[int] = versioned()
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class UnansweredQuestion(Base):
+    """An answer that abstained or was disliked, with the vector of its question under one model."""
+
+    __tablename__ = "unanswered_question"
+    __table_args__ = (
+        CheckConstraint("reason in ('abstained', 'disliked')", name="reason"),
+        Index(None, "cluster_id", "created_at"),
+    )
+
+    answer_id: Mapped[UUID] = mapped_column(ForeignKey("answer.id", ondelete="CASCADE"), primary_key=True)
+    cluster_id: Mapped[UUID] = mapped_column(ForeignKey("question_cluster.id", ondelete="CASCADE"))
+    reason: Mapped[str]
+    model_id: Mapped[int] = mapped_column(SmallInteger, ForeignKey("embedding_model.id"))
+    embedding: Mapped[Any] = mapped_column(HALFVEC())
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -317,6 +317,51 @@ class AnswerReplay(_Shown, frozen=True, kw_only=True):
     evidence_new: Annotated[list[ReplayedPassage], Meta(description="Evidence now, that was none then.")]
 
 
+class UnansweredReason(StrEnum):
+    """Why a question is among those that were not answered well."""
+
+    ABSTAINED = "abstained"
+    DISLIKED = "disliked"
+
+
+class QuestionStatus(StrEnum):
+    """Whether something was written that answers it."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class AskedQuestion(_Shown, frozen=True, kw_only=True):
+    """One question."""
+
+    answer_id: UUID
+    question: str
+    reason: UnansweredReason
+    asked_at: datetime
+
+
+class UnansweredView(_Shown, frozen=True, kw_only=True):
+    """Questions that ask for the same, and were not answered or not well."""
+
+    id: UUID
+    status: QuestionStatus
+    asked: Annotated[int, Meta(ge=0, description="How often.")]
+    people: Annotated[int, Meta(ge=0, description="By how many; keys of nobody are one each.")]
+    disliked: Annotated[int, Meta(ge=0, description="How many were answered, and disliked.")]
+    last_asked_at: datetime
+    questions: Annotated[list[AskedQuestion], Meta(description="The latest five.")]
+    document_id: Annotated[UUID | None, Meta(description="What closes it.")]
+    closed_at: datetime | None
+    version: Version
+    created_at: datetime
+
+
+class UnansweredClose(_Request, frozen=True, kw_only=True):
+    """Close unanswered questions, with the document that answers them from now on."""
+
+    document_id: Annotated[UUID, Meta(examples=[None])] | None = None
+
+
 class FeedbackCreate(_Request, frozen=True, kw_only=True):
     """A verdict; a second one by the same reader replaces the first."""
 

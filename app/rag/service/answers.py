@@ -14,9 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identity import Principal
 from app.identity.service import hold_person
+from app.jobs import enqueue
 from app.knowledge import ChunkCitation, Citation, Outcome, RecordCitation, RecordStatement
+from app.rag.abstention import NOTHING_FOUND, WEAK_EVIDENCE
 from app.rag.answering import NO_RECORDS, READER_LEFT
-from app.rag.constants import Rating
+from app.rag.constants import UNANSWERED_JOB, Rating
 from app.rag.evidence import MARKER, Composition, Evidence, Material, Statement, section
 from app.rag.exceptions import AnswerNotFoundError
 from app.rag.models import Answer, Document, DocumentVersion, Feedback
@@ -33,6 +35,7 @@ UNFINISHED_TEXT = "The reader left before this was answered."
 OWNER = "account_id"  # in a stored record citation: whose it is
 SOURCES_GONE = "sources_unavailable"
 CLOSEST = 3
+UNANSWERED = (NOTHING_FOUND, WEAK_EVIDENCE)  # of which somebody may write a document
 # Where Markdown or HTML would begin an image, a link or a tag.
 MARKUP = re.compile(r"(!(?=\[)|\](?=[(\[])|<(?=[A-Za-z/!?]))")
 
@@ -126,6 +129,8 @@ async def store(
     await session.flush()
     await session.refresh(answer, ["created_at"])
     await record_answer(session, answer, actor=principal)
+    if composition.reason in UNANSWERED:
+        await enqueue(session, UNANSWERED_JOB, {"answer_id": answer.id})
     return show(answer)
 
 
@@ -190,6 +195,8 @@ async def rate(
         await session.scalars(statement.returning(Feedback), execution_options={"populate_existing": True})
     ).one()
     await record_feedback(session, stored, actor=principal, before=before[0] if before else None)
+    if rating is Rating.DOWN:
+        await enqueue(session, UNANSWERED_JOB, {"answer_id": answer_id})
     return stored
 
 
