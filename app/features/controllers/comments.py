@@ -26,7 +26,7 @@ from app.features.exceptions import (
     UnknownPersonError,
 )
 from app.features.schemas.comments import FeatureCommentChange, FeatureCommentCreate, FeatureCommentView
-from app.features.service import comment_views, comments
+from app.features.service import comments
 from app.features.service.changes import get as get_one
 from app.identity.constants import Role
 from app.identity.guards import require
@@ -77,7 +77,7 @@ class FeatureCommentController(Controller):
             total=total,
             filters={"root_id": root_id, "kind": kind, "approved": approved},
         )
-        shown = await comment_views.show_all(session, found.rows, principal=principal)
+        shown = await comments.show_all(session, found.rows, principal=principal)
         return Page(items=shown, next_cursor=found.next_cursor, total=found.total)
 
     @post(
@@ -99,7 +99,7 @@ class FeatureCommentController(Controller):
     ) -> FeatureCommentView:
         """Comment on a request, or answer a comment. On a moderated board a customer's waits for approval."""
         made = await comments.add(session, request_id, actor=principal, **structs.asdict(data))
-        return await comment_views.show(session, made, principal=principal)
+        return await comments.show(session, made, principal=principal)
 
     @patch(
         "/{comment_id:uuid}",
@@ -125,7 +125,7 @@ class FeatureCommentController(Controller):
         changed = await comments.edit(
             session, request_id, comment_id, actor=principal, expected=expected, **structs.asdict(data)
         )
-        return await comment_views.show(session, changed, principal=principal)
+        return await comments.show(session, changed, principal=principal)
 
     @delete(
         "/{comment_id:uuid}",
@@ -176,5 +176,5 @@ class FeatureModerationController(Controller):
             total=total,
             filters={"kind": kind, "approved": approved},
         )
-        shown = await comment_views.show_all(session, found.rows, principal=principal)
+        shown = await comments.show_all(session, found.rows, principal=principal)
         return Page(items=shown, next_cursor=found.next_cursor, total=found.total)

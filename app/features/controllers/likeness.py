@@ -32,7 +32,7 @@ from app.features.schemas.likeness import (
     FeatureSimilarQuery,
     FeatureSimilars,
 )
-from app.features.service import cluster_views, clusters, likeness, likeness_views, requests
+from app.features.service import clusters, likeness, likeness_views, requests
 from app.identity.constants import Role
 from app.identity.guards import require
 from app.identity.principal import Principal
@@ -121,7 +121,7 @@ class FeatureDuplicatesController(Controller):
             total=total,
             filters={"status": status},
         )
-        shown = await cluster_views.show_all(session, found.rows)
+        shown = await clusters.show_all(session, found.rows)
         return Page(items=shown, next_cursor=found.next_cursor, total=found.total)
 
     @get(
@@ -215,4 +215,4 @@ class FeatureDuplicatesController(Controller):
 
 
 async def _show(session: AsyncSession, cluster: Cluster) -> FeatureClusterView:
-    return (await cluster_views.show_all(session, [cluster]))[0]
+    return (await clusters.show_all(session, [cluster]))[0]
