@@ -80,6 +80,7 @@ class Request(Identified, Timestamped, Base):
         Index(None, "board_id", "status", "votes", "id"),
         Index(None, "author_id"),
         Index(None, "merged_into_id"),
+        Index("ix_feature_request_root", text("coalesce(merged_into_id, id)")),
         Index(None, "split_from_id"),
         Index(None, "answer_id"),
         Index("ix_feature_request_tags", "tags", postgresql_using="gin"),

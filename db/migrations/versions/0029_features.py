@@ -152,6 +152,7 @@ create index ix_feature_request_author_id on feature_request (author_id);
 create index ix_feature_request_board_id_status_votes_id on feature_request (board_id, status, votes, id);
 create index ix_feature_request_created_at_id on feature_request (created_at, id);
 create index ix_feature_request_merged_into_id on feature_request (merged_into_id);
+create index ix_feature_request_root on feature_request (coalesce(merged_into_id, id));
 create index ix_feature_request_split_from_id on feature_request (split_from_id);
 create index ix_feature_request_tags on feature_request using gin (tags);
 create index ix_feature_request_updated_at_id on feature_request (updated_at, id);
