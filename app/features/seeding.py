@@ -39,13 +39,17 @@ class _Company:
 
 async def load_features(session: AsyncSession, desk: Desk, accounts: Mapping[str, UUID]) -> bool:
     """Boards, requests with what people said, a merge and a release, in the caller's transaction, once;
-    whether they were not there. ``accounts``: external id to id. The sample's people are there already."""
+    whether they were made: not where they are, under whatever name, nor without all the sample's people.
+
+    ``accounts``: external id to id. Errors: those of what is made, where somebody changed the sample since.
+    """
     told = msgspec.json.decode(SEEDS.read_bytes())
-    slugs = [each["slug"] for each in told["boards"]]
-    if await session.scalar(select(Board.id).where(Board.slug.in_(slugs)).limit(1)) is not None:
+    if await _is_loaded(session, told):
         return False
     named = {each["author"] for each in told["requests"]} | {STAFF}
-    found = await session.scalars(select(Person).where(Person.external_id.in_(named)))
+    found = (await session.scalars(select(Person).where(Person.external_id.in_(named)))).all()
+    if len(found) < len(named):
+        return False
     company = _Company({str(each.external_id): each for each in found}, accounts)
     made = {each["slug"]: await _board(session, company, each) for each in told["boards"]}
     ids: dict[str, UUID] = {}
@@ -58,6 +62,14 @@ async def load_features(session: AsyncSession, desk: Desk, accounts: Mapping[str
         told_of = dict(each) | {"requests": [ids[one] for one in each["requests"]]}
         await _release(session, desk, told_of, made[each["board"]].id, actor=company.as_(STAFF))
     return True
+
+
+async def _is_loaded(session: AsyncSession, told: Mapping[str, Any]) -> bool:
+    slugs = [each["slug"] for each in told["boards"]]
+    names = [each["external_id"] for each in told["requests"]]
+    boards_ = select(Board.id).where(Board.slug.in_(slugs))
+    made = select(Request.id).where(Request.external_id.in_(names))
+    return await session.scalar(boards_.union_all(made).limit(1)) is not None
 
 
 async def _board(session: AsyncSession, company: _Company, told: Mapping[str, Any]) -> Board:

@@ -110,6 +110,10 @@ async def test_the_sample_has_boards_once(database, client):
         async with database.session() as session:
             loaded.append(await load_features(session, desk, accounts))
     assert loaded == [True, False]
+    async with database.session() as session:
+        await session.execute(text("update feature_board set slug = slug || '-renamed'"))
+        assert not await load_features(session, desk, accounts), "what was renamed is still there"
+        await session.rollback()
     ideas = (await client.get("/v1/features/public/boards/ideas/requests")).json()["items"]
     assert (ideas[0]["title"], ideas[0]["votes"]) == ("Swap shifts without the planner", 3)
     assert "Let mechanics trade Saturdays among themselves" not in [each["title"] for each in ideas]

@@ -26,6 +26,7 @@ PASSED_OVER = ("id", "number", "votes", "updated_at", "shipped_at")
 DELIMITERS = ",;\t"
 VOTERS_MAX = 5_000  # of one row
 CELL_MAX = 500_000  # characters
+csv.field_size_limit(max(csv.field_size_limit(), CELL_MAX))  # the module's own, and the process' only one
 _LISTED = re.compile(r"[\s,;]+")
 _TAGGED = re.compile(r"\s*[,;]\s*")
 
@@ -58,7 +59,6 @@ def read(content: bytes, *, maximum: int, now: datetime) -> list[Row]:
     ``InvalidError``: nothing in it, no title's column, columns that are none of ours, too many rows, or no
     CSV. A row that is wrong says so, and the others are read.
     """
-    csv.field_size_limit(CELL_MAX)
     text = _decoded(content)
     header = text.partition("\n")[0]
     delimiter = max(DELIMITERS, key=lambda each: (header.count(each), -DELIMITERS.index(each)))
