@@ -142,6 +142,26 @@ async def test_comments_go_with_a_merge_and_come_back(caller, agent, board, requ
     assert await bodies(customer, source) == ["on the source"]
 
 
+async def test_a_split_takes_comments_along_with_their_answers_and_no_official_one(caller, agent, request_of):
+    customer, made = await caller(), await request_of(agent)
+    question = await say(customer, made, "And for tablets?")
+    await say(agent, made, "That is another thing.", parent_id=question["id"])
+    official = await say(agent, made, "Planned for phones.", official=True)
+    parts = {"title": "Tablets", "comment_ids": [question["id"], official["id"]]}
+    half = (await agent.client.post(f"{REQUESTS}/{made['id']}/split", json=parts)).json()
+    assert await bodies(customer, made) == []
+    moved = await read(customer, half)
+    assert [each["body"] for each in moved] == [
+        "And for tablets?",
+        "That is another thing.",
+        "Planned for phones.",
+    ]
+    assert ([each["official"] for each in moved], half["answer_id"]) == ([False] * 3, None)
+    assert (await agent.client.get(f"{REQUESTS}/{made['id']}")).json()["answer_id"] is None
+    unknown = await agent.client.post(f"{REQUESTS}/{made['id']}/split", json=parts)
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "unknown_comment")
+
+
 async def test_what_cannot_be_said(caller, agent, request_of):
     customer, made = await caller(), await request_of(agent)
     for body in ("", " \n ", "\u200b", "a\0b", "x" * 20_001):

@@ -47,6 +47,9 @@ async def test_on_a_moderated_board_others_see_what_was_approved(caller, board, 
     assert [each["id"] for each in waiting.json()["items"]] == [asked["id"]]
     assert (await agent.client.patch(path, json={"approved": True})).status_code == 200
     assert (await other.client.get(path)).status_code == 200
+    assert (await author.client.patch(path, json={"title": "Buy my pills"})).status_code == 200
+    assert (await other.client.get(path)).status_code == 404, "what was approved were other words"
+    assert (await agent.client.patch(path, json={"approved": True})).status_code == 200
     assert (await agent.client.patch(path, json={"hidden": True})).status_code == 200
     assert (await other.client.get(path)).status_code == 404
 

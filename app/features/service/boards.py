@@ -83,6 +83,11 @@ async def check_active(session: AsyncSession, board_id: UUID) -> None:
     _check_active(await session.scalar(select(Board.archived_at).where(Board.id == board_id)))
 
 
+async def is_moderated(session: AsyncSession, board_id: UUID) -> bool:
+    """Whether what customers write there waits for the staff's approval."""
+    return bool(await session.scalar(select(Board.moderated).where(Board.id == board_id)))
+
+
 async def change(
     session: AsyncSession, board_id: UUID, *, actor: Principal, expected: Expected = ANYTHING, **given: Any
 ) -> Board:

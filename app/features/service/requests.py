@@ -140,6 +140,9 @@ async def change(
     for name, column in MARKS.items():
         if name in values:
             values[column] = (getattr(request, column) or at) if values.pop(name) else None
+    is_rewritten = bool(TEXTS & values.keys()) and not actor.is_staff
+    if is_rewritten and await boards.is_moderated(session, request.board_id):
+        values["approved_at"] = None  # what was approved were other words
     moves = values.get("board_id", request.board_id) != request.board_id
     if moves:
         await boards.known(session, values["board_id"], principal=actor)

@@ -95,7 +95,8 @@ async def _move(session: AsyncSession, root: Request, made: Request, comment_ids
         .values(parent_id=None)
         .execution_options(**KEPT)
     )
-    await session.execute(update(Comment).where(moving).values(request_id=made.id).execution_options(**KEPT))
+    moved = {"request_id": made.id, "official": False}  # what answered the one does not answer the other
+    await session.execute(update(Comment).where(moving).values(**moved).execution_options(**KEPT))
     answers = select(Comment.id).where(Comment.request_id == made.id)
     await session.execute(
         update(Request)

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.exceptions import PermissionDeniedError
 from app.features.exceptions import CommentErasedError
 from app.features.models import Comment
-from app.features.service import notices
+from app.features.service import boards, notices
 from app.features.service.comments import rows
 from app.features.service.comments.reading import is_shown
 from app.identity.principal import Principal
@@ -49,7 +49,7 @@ async def edit(
         _check_author(comment, actor)
         rows.check_unlocked(root, actor)
         values |= await rows.words(body) | {"edited_at": at}
-        if not actor.is_staff and await rows.is_moderated(session, root):
+        if not actor.is_staff and await boards.is_moderated(session, root.board_id):
             values["approved_at"] = None
     if {approved, hidden, official} != {UNSET} and not actor.is_staff:
         raise PermissionDeniedError("Only the staff moderate comments.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.exceptions import (
@@ -14,7 +14,7 @@ from app.features.exceptions import (
     RequestLockedError,
     UnknownCommentError,
 )
-from app.features.models import Board, Comment, Request
+from app.features.models import Comment, Request
 from app.features.service import boards
 from app.features.service.changes import FRESH
 from app.features.service.changes import change as change_request
@@ -98,11 +98,6 @@ async def words(body: str) -> dict[str, str]:
     if not body_of.text.strip():
         raise EmptyCommentError("Write something that can be shown.", field="body")
     return {"body": body_of.raw, "body_html": body_of.html}
-
-
-async def is_moderated(session: AsyncSession, root: Request) -> bool:
-    """Whether what customers write waits for approval."""
-    return bool(await session.scalar(select(Board.moderated).where(Board.id == root.board_id)))
 
 
 def check_unlocked(root: Request, actor: Principal) -> None:

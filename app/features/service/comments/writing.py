@@ -83,7 +83,7 @@ async def _insert(
     parent_id: UUID | None,
     kind: CommentKind,
 ) -> Comment:
-    waits = not actor.is_staff and await rows.is_moderated(session, root)
+    waits = not actor.is_staff and await boards.is_moderated(session, root.board_id)
     values = await rows.words(body) | {
         "request_id": root.id,
         "parent_id": parent_id,
